@@ -1,0 +1,177 @@
+# blosc2-grok: build, test, demonstrate. Needs a C compiler, make and Python 3.11 or newer with pip; the rest goes into .venv.
+# SPDX-License-Identifier: BSD-3-Clause
+
+PYTHON ?= python3
+VENV ?= .venv
+BUILD ?= build
+CC ?= cc
+CFLAGS ?= -O3
+PYTEST_ARGS ?=
+
+VPY := $(VENV)/bin/python
+STD_FLAGS := -std=c11 -Wall -Wextra -Wpedantic -Werror -ffp-contract=off -Iinclude -Isrc -Iplugin
+LIBS := -lm -pthread
+
+# $(call isa_flags,FILE): files of src/simd name the instruction set that they are compiled for.
+MACHINE := $(shell uname -m)
+ifneq ($(filter x86_64 amd64 AMD64,$(MACHINE)),)
+AVX2_FLAGS := -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mfma
+AVX512_FLAGS := $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mavx512vbmi -mavx512vbmi2 \
+                -mgfni -mavx512bitalg -mavx512vpopcntdq
+isa_flags = $(if $(findstring avx512,$(1)),$(AVX512_FLAGS),$(if $(findstring avx2,$(1)),$(AVX2_FLAGS),$(if $(findstring sse41,$(1)),-msse4.1)))
+endif
+
+ENGINE_SOURCES := $(wildcard src/*.c src/simd/*.c)
+TOOL_SOURCES := $(wildcard tools/*.c)
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c tests/kernels/*.c)
+HEADERS := $(wildcard include/*.h include/compat/*.h src/*.h src/simd/*.h plugin/*.h tools/*.h tests/unit/*.h tests/kernels/*.h)
+C_FILES := $(wildcard src/*.c src/simd/*.c plugin/*.c tools/*.c tests/unit/*.c tests/kernels/*.c fuzz/*.c examples/*.c bench/*.c)
+H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
+PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/blosc2_grok/*) $(wildcard plugin/*) $(ENGINE_SOURCES) $(HEADERS)
+
+.PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-unit sanitize-address sanitize-thread \
+        sanitize-python bench lint format install clean distclean help
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo         compress the photograph in examples/ three ways; table and pictures in demo-output/"
+	@echo "make test         C unit tests, then everything under tests/ with pytest"
+	@echo "make sanitize     unit tests, tool and package under the address, undefined and thread sanitizers"
+	@echo "make conformance  ITU-T T.803 and other test files, one row a file (needs the data: see tests/conformance)"
+	@echo "make bench        short comparison with OpenJPEG"
+	@echo "make tool         the command-line program, $(BUILD)/j2k"
+	@echo "make lint, make format, make clean, make distclean"
+
+all: tool unit-programs
+
+# ---- engine, tool, unit tests ----------------------------------------------------------------------------------------
+
+ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/obj/%.o)
+TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/obj/%.o)
+UNIT_PROGRAMS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+
+$(BUILD)/obj/%.o: %.c $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD_FLAGS) $(CFLAGS) $(call isa_flags,$(notdir $<)) -c $< -o $@
+
+$(BUILD)/libj2k.a: $(ENGINE_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/j2k: $(TOOL_OBJECTS) $(BUILD)/libj2k.a
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libj2k.a $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(STD_FLAGS) $(CFLAGS) $< $(BUILD)/libj2k.a $(LIBS) -o $@
+
+tool: $(BUILD)/j2k
+
+unit-programs: $(UNIT_PROGRAMS)
+
+unit: $(UNIT_PROGRAMS)
+	@sh tests/run_unit.sh $(UNIT_PROGRAMS)
+
+# ---- Python environment ----------------------------------------------------------------------------------------------
+
+$(VENV)/.requirements: tests/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	test -x $(VPY) || $(PYTHON) -m venv $(VENV)
+	$(VPY) -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(VPY) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements $(PACKAGE_FILES)
+	$(VPY) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	@touch $@
+
+install: $(VENV)/.installed
+
+# ---- what people run -------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.installed
+	$(VPY) examples/demo.py --output demo-output
+
+# Both runners always run; the second one's summary ends the output.
+test: $(VENV)/.installed tool unit-programs
+	@status=0; \
+	sh tests/run_unit.sh $(UNIT_PROGRAMS) || status=1; \
+	$(VPY) -m pytest $(PYTEST_ARGS) || status=1; \
+	exit $$status
+
+pytest: $(VENV)/.installed tool
+	$(VPY) -m pytest $(PYTEST_ARGS)
+
+conformance: $(VENV)/.requirements tool
+	$(VPY) tests/conformance/run.py --part 1
+
+bench: $(VENV)/.installed
+	$(VPY) bench/bench_quick.py
+
+# ---- sanitizers ------------------------------------------------------------------------------------------------------
+
+ASAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+TSAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+ASAN_BUILD := $(BUILD)/asan
+TSAN_BUILD := $(BUILD)/tsan
+SANITIZE_TESTS ?= tests/interop/test_tool.py tests/interop/test_openjpeg.py
+ASAN_SELECT ?= mixture or tool or size
+TSAN_SELECT ?= tiles or threads
+# Some kernels place memory where the thread sanitizer does not expect it.
+NO_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+sanitize: sanitize-unit sanitize-address sanitize-thread sanitize-python
+
+sanitize-unit:
+	$(MAKE) BUILD=$(ASAN_BUILD) CFLAGS="$(ASAN_CFLAGS)" tool unit-programs
+	@sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%)
+	$(MAKE) BUILD=$(TSAN_BUILD) CFLAGS="$(TSAN_CFLAGS)" tool unit-programs
+	@$(NO_ASLR) sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(TSAN_BUILD)/%)
+
+sanitize-address: $(VENV)/.requirements sanitize-unit
+	J2K_SANITIZED=1 J2K_TOOL=$(CURDIR)/$(ASAN_BUILD)/j2k $(VPY) -m pytest $(SANITIZE_TESTS) -k "$(ASAN_SELECT)"
+	J2K_SANITIZED=1 J2K_TOOL=$(CURDIR)/$(ASAN_BUILD)/j2k $(VPY) tests/conformance/run.py --set robustness
+
+sanitize-thread: $(VENV)/.requirements sanitize-unit
+	J2K_SANITIZED=1 J2K_THREADS=4 TSAN_OPTIONS=halt_on_error=1 J2K_TOOL=$(CURDIR)/$(TSAN_BUILD)/j2k \
+	    $(NO_ASLR) $(VPY) -m pytest $(SANITIZE_TESTS) -k "$(TSAN_SELECT)"
+
+# The package built with the address sanitizer, under an interpreter that was not: the runtime is preloaded, and leaks,
+# of which the interpreter has its own, are not reported.
+ASAN_SITE := $(ASAN_BUILD)/site
+ASAN_PYTEST ?= tests/python tests/plugin
+sanitize-python: $(VENV)/.installed
+	@runtime=$$($(CC) -print-file-name=libasan.so); \
+	if [ ! -e "$$runtime" ]; then echo "sanitize-python: SKIPPED, $(CC) has no libasan.so"; exit 0; fi; \
+	rm -rf $(ASAN_SITE) && \
+	CC="$(CC)" CFLAGS="$(ASAN_CFLAGS)" LDFLAGS="-fsanitize=address,undefined" \
+	    $(VPY) -m pip install --quiet --disable-pip-version-check --no-deps --target $(ASAN_SITE) . && \
+	tests=$$(ls -d $(ASAN_PYTEST) 2>/dev/null); \
+	if [ -z "$$tests" ]; then echo "sanitize-python: no tests found"; exit 1; fi; \
+	LD_PRELOAD="$$runtime $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	    PYTHONPATH=$(CURDIR)/$(ASAN_SITE) J2K_SANITIZED=1 J2K_RIVALS=skip $(VPY) -m pytest -m "not slow" $$tests
+
+# ---- style -----------------------------------------------------------------------------------------------------------
+
+$(VENV)/.lint: tests/requirements-lint.txt $(VENV)/.requirements
+	$(VPY) -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+	@touch $@
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/clang-format --dry-run --Werror $(C_FILES) $(H_FILES)
+	$(MAKE) BUILD=$(BUILD)/lint-$(notdir $(CC)) all
+	@if command -v clang >/dev/null; then $(MAKE) CC=clang BUILD=$(BUILD)/lint-clang all; \
+	else echo "clang is not installed: the sources were compiled with $(CC) only"; fi
+
+format: $(VENV)/.lint
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/clang-format -i $(C_FILES) $(H_FILES)
+
+clean:
+	rm -rf $(BUILD) demo-output
+
+distclean: clean
+	rm -rf $(VENV) .venv-rivals .pytest_cache .ruff_cache .hypothesis

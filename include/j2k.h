@@ -1,0 +1,298 @@
+/* j2k: JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) encoder and decoder on memory buffers.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_H
+#define J2K_H
+
+/* How to use it: create a j2k_context (it owns the thread pool and all reusable memory), describe the samples
+ * with a j2k_image (views on the caller's own memory, planar or interleaved), and call j2k_encode, or
+ * j2k_read_header followed by j2k_decode.
+ *
+ * Thread safety: a context may be used by one thread at a time; any number of contexts may be used at once.
+ * The library has no mutable globals, never prints, never aborts, and never reads the environment.
+ *
+ * Extensible structs begin with struct_size; set it with the *_init function that goes with the struct.
+ * Fields added by later versions are taken as their defaults when the caller's struct is shorter. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#if defined(J2K_BUILD_SHARED)
+#define J2K_API __declspec(dllexport)
+#else
+#define J2K_API
+#endif
+#elif defined(__GNUC__)
+#define J2K_API __attribute__((visibility("default")))
+#else
+#define J2K_API
+#endif
+
+#define J2K_VERSION "1.0.0"
+
+/* Limits of this implementation (and, where named, of the standard). */
+enum {
+    J2K_MAX_COMPONENTS = 16384, /* T.800 table A.9, Csiz */
+    J2K_MAX_LEVELS = 32,        /* decomposition levels, T.800 table A.15 */
+    J2K_MAX_RESOLUTIONS = 33,   /* levels + 1 */
+    J2K_MAX_LAYERS = 256,       /* layers that j2k_encode can make; streams may hold 65535 */
+    J2K_MAX_DEPTH = 32          /* bits a sample */
+};
+
+/* Every function that can fail returns one of these. j2k_context_message gives the details. */
+typedef enum j2k_status {
+    J2K_OK = 0,
+    J2K_ERROR_ARGUMENT = -1,    /* a parameter is out of range or contradicts another; the message names it */
+    J2K_ERROR_MEMORY = -2,      /* an allocation failed */
+    J2K_ERROR_BUFFER = -3,      /* the output buffer is too small */
+    J2K_ERROR_TRUNCATED = -4,   /* the data end before the image is complete */
+    J2K_ERROR_CORRUPT = -5,     /* the data contradict the standard; the message names marker and offset */
+    J2K_ERROR_UNSUPPORTED = -6, /* legal, but outside what this library handles */
+    J2K_ERROR_LIMIT = -7,       /* a limit of j2k_decode_options was exceeded */
+    J2K_ERROR_INTERNAL = -8     /* a bug in this library */
+} j2k_status;
+
+/* English text for a status; never NULL, static storage. */
+J2K_API const char *j2k_status_string(j2k_status status);
+
+/* Version of the library, for example "1.0.0". */
+J2K_API const char *j2k_version(void);
+
+/* ---- context
+ * ---------------------------------------------------------------------------------------------------- */
+
+typedef struct j2k_context j2k_context;
+
+/* Make a context. num_threads: worker threads to use, the calling one included; 1 runs everything in the
+ * caller, 0 means one a processor. Threads are started at the first job that can use them. cpu_mask:
+ * instruction sets that may be used, an OR of j2k_cpu flags; 0 allows none (the scalar reference code),
+ * J2K_CPU_ALL allows all that the processor has. Returns NULL when memory runs out. */
+J2K_API j2k_context *j2k_context_create(unsigned num_threads, unsigned cpu_mask);
+
+/* Free the context, its threads and its memory. NULL is allowed. */
+J2K_API void j2k_context_destroy(j2k_context *context);
+
+/* Message of the last failed call on this context ("" when there was none); valid until the next call on it.
+ */
+J2K_API const char *j2k_context_message(const j2k_context *context);
+
+/* Warnings of the last tolerant decode ("" when there were none); valid until the next call on the context.
+ */
+J2K_API const char *j2k_context_warning(const j2k_context *context);
+
+enum j2k_cpu {
+    J2K_CPU_SSE41 = 1u << 0,
+    J2K_CPU_AVX2 = 1u << 1,   /* AVX2, BMI1, BMI2, LZCNT, POPCNT, FMA */
+    J2K_CPU_AVX512 = 1u << 2, /* AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, GFNI, BITALG, VPOPCNTDQ */
+    J2K_CPU_NEON = 1u << 3,
+    J2K_CPU_ALL = 0x7FFFFFFF
+};
+
+/* The j2k_cpu flags that this processor has. */
+J2K_API unsigned j2k_cpu_flags(void);
+
+/* ---- images
+ * ----------------------------------------------------------------------------------------------------- */
+
+typedef enum j2k_sample_type {
+    J2K_UINT8 = 0,
+    J2K_INT8 = 1,
+    J2K_UINT16 = 2,
+    J2K_INT16 = 3,
+    J2K_UINT32 = 4,
+    J2K_INT32 = 5
+} j2k_sample_type;
+
+/* A view of one component's samples. Sample (x, y) of the component's own grid, counted from its upper left
+ * corner, is at (char *)data + y * row_stride + x * sample_step. Both steps are in bytes; neither alignment
+ * nor contiguity is needed. */
+typedef struct j2k_component {
+    void *data;
+    ptrdiff_t row_stride;
+    ptrdiff_t sample_step;
+    j2k_sample_type type;
+    bool byte_swapped; /* the samples are in the other byte order than this machine's */
+    bool is_signed;    /* of the coded component; the type may be wider, and samples must fit the depth */
+    uint8_t depth;     /* bits a sample, 1 to 32 (encoder: at most 26 in this version) */
+    uint32_t dx, dy;   /* subsampling (XRsiz, YRsiz), 1 to 255 */
+    uint32_t
+        width; /* samples a row; j2k_encode checks them against the reference grid, j2k_decode against the */
+    uint32_t height; /* geometry that j2k_read_header gives for the same options */
+} j2k_component;
+
+typedef enum j2k_colour_space {
+    J2K_COLOUR_UNKNOWN =
+        0, /* JP2: written as greyscale for 1-2 components, sRGB for 3 or 4, else enumerated "unknown" */
+    J2K_COLOUR_SRGB = 16, /* values of EnumCS, T.800 table I.10 */
+    J2K_COLOUR_GREY = 17,
+    J2K_COLOUR_SYCC = 18,
+    J2K_COLOUR_ICC = -1, /* a restricted or full ICC profile is in the file */
+    J2K_COLOUR_OTHER = -2
+} j2k_colour_space;
+
+/* An image on the reference grid (T.800 annex B.2): the image area is [x0, x1) x [y0, y1), and component c
+ * has ceil(x1 / dx) - ceil(x0 / dx) columns, rows likewise. */
+typedef struct j2k_image {
+    uint32_t x0, y0, x1, y1;
+    uint32_t num_components;
+    j2k_component *components;
+    j2k_colour_space colour_space;
+} j2k_image;
+
+/* ---- encoding
+ * --------------------------------------------------------------------------------------------------- */
+
+typedef enum j2k_format { J2K_FORMAT_CODESTREAM = 0, J2K_FORMAT_JP2 = 1, J2K_FORMAT_JPH = 2 } j2k_format;
+
+typedef enum j2k_progression {
+    J2K_LRCP = 0,
+    J2K_RLCP = 1,
+    J2K_RPCL = 2,
+    J2K_PCRL = 3,
+    J2K_CPRL = 4
+} j2k_progression;
+
+typedef enum j2k_quality_mode {
+    J2K_QUALITY_LOSSLESS = 0, /* everything is kept; bit-exact with the reversible wavelet */
+    J2K_QUALITY_RATIO =
+        1, /* layer_quality[i] = raw bytes / coded bytes; decreasing; 1 or less means "everything" */
+    J2K_QUALITY_PSNR =
+        2 /* layer_quality[i] = PSNR in dB, peak 2^depth - 1; increasing; 0 means "everything" */
+} j2k_quality_mode;
+
+/* Code-block style, T.800 table A.19; combine with OR. */
+enum j2k_codeblock_style {
+    J2K_STYLE_BYPASS = 1,        /* selective arithmetic coding bypass ("LAZY") */
+    J2K_STYLE_RESET = 2,         /* reset context probabilities on coding pass boundaries */
+    J2K_STYLE_TERMALL = 4,       /* termination on each coding pass */
+    J2K_STYLE_CAUSAL = 8,        /* vertically causal context */
+    J2K_STYLE_PTERM = 16,        /* predictable termination */
+    J2K_STYLE_SEGMENTATION = 32, /* segmentation symbols */
+    J2K_STYLE_HT = 64            /* high-throughput block coding, T.814 */
+};
+
+typedef struct j2k_encode_options {
+    size_t struct_size;
+    j2k_format format;                    /* default J2K_FORMAT_CODESTREAM */
+    j2k_quality_mode quality;             /* default J2K_QUALITY_LOSSLESS */
+    uint32_t num_layers;                  /* 1 to J2K_MAX_LAYERS; default 1 */
+    double layer_quality[J2K_MAX_LAYERS]; /* see j2k_quality_mode; ignored when lossless */
+    int irreversible;         /* 0: 5/3 wavelet, 1: 9/7, -1 (default): 5/3 when lossless, else 9/7 */
+    int colour_transform;     /* 0: none, 1: RCT or ICT on the first three components, -1 (default): as 1 when
+                                 there     are 3 or 4 components of equal size and depth and colour_space is not SYCC
+                               */
+    uint32_t num_resolutions; /* 1 to 33, default 6; fewer are used when the image is small */
+    uint32_t codeblock_width; /* powers of two, 4 to 1024, product at most 4096; default 64 x 64 */
+    uint32_t codeblock_height;
+    uint32_t codeblock_style;         /* OR of j2k_codeblock_style; default 0 */
+    j2k_progression progression;      /* default J2K_LRCP */
+    uint32_t tile_width, tile_height; /* in reference grid points; 0 (default): one tile */
+    uint32_t tile_x0, tile_y0; /* origin of the tile grid, at most (x0, y0) of the image; default 0, 0 */
+    uint32_t num_precincts; /* precinct sizes given, highest resolution first; the last one is halved for the
+                               rest */
+    uint32_t precinct_width[J2K_MAX_RESOLUTIONS]; /* powers of two, 1 to 32768 */
+    uint32_t precinct_height[J2K_MAX_RESOLUTIONS];
+    uint32_t guard_bits;       /* 0 to 7, default 2 */
+    bool derived_quantisation; /* 9/7: signal one step and derive the others (default false: one step a
+                                  subband) */
+    double base_step;  /* 9/7: quantiser step for a subband of gain 1, in sample units; 0 (default): chosen */
+    int roi_component; /* component to shift up as region of interest, -1 (default): none */
+    uint32_t roi_shift; /* bits, 0 to 37 */
+    bool sop, eph;      /* write SOP / EPH markers; default false */
+    char tile_parts; /* new tile-part at each 'R'esolution, 'L'ayer or 'C'omponent; 0 (default): one a tile */
+    uint64_t max_bytes;           /* upper bound of the whole result, 0 (default): none */
+    uint64_t max_component_bytes; /* upper bound of one component's packets, 0 (default): none */
+    uint16_t rsiz;                /* capabilities to signal, default 0 */
+    bool plt, tlm;                /* write PLT / TLM markers; default false */
+    const char
+        *comment; /* text for a COM segment; NULL (default): name and version of this library; "": none */
+} j2k_encode_options;
+
+/* Set all fields to their defaults. */
+J2K_API void j2k_encode_options_init(j2k_encode_options *options);
+
+/* A buffer size that nearly always suffices for the image (a second attempt with a larger one is always
+ * possible). */
+J2K_API size_t j2k_encode_bound(const j2k_image *image, const j2k_encode_options *options);
+
+/* Encode image into out[0 .. capacity) and set *size to the byte count. The samples are read in place.
+ * Errors: ARGUMENT, MEMORY, BUFFER (nothing beyond capacity is touched), UNSUPPORTED. Output bytes do not
+ * depend on the number of threads or on the instruction set. */
+J2K_API j2k_status j2k_encode(j2k_context *context, const j2k_image *image, const j2k_encode_options *options,
+                              void *out, size_t capacity, size_t *size);
+
+/* ---- decoding
+ * --------------------------------------------------------------------------------------------------- */
+
+typedef struct j2k_decode_options {
+    size_t struct_size;
+    uint32_t reduce;     /* resolution levels to discard; more than a tile has is an error; default 0 */
+    uint32_t max_layers; /* quality layers to decode, 0 (default): all */
+    bool use_region;     /* decode only the region below; default false */
+    uint32_t region_x0, region_y0, region_x1,
+        region_y1;              /* reference grid points from the image's upper left corner */
+    const uint32_t *components; /* indices of the components wanted, ascending; NULL (default): all */
+    uint32_t num_components;
+    bool tolerant; /* decode what is there of truncated or damaged data, with a warning; default false */
+    uint64_t max_pixels; /* limit on width x height x components of the image area decoded; default 2^36 */
+    uint64_t max_memory; /* limit on the memory that one call may take, in bytes; default 2^36 */
+} j2k_decode_options;
+
+J2K_API void j2k_decode_options_init(j2k_decode_options *options);
+
+/* What the header says of one component. */
+typedef struct j2k_component_info {
+    uint8_t depth;
+    bool is_signed;
+    uint32_t dx, dy;
+    uint32_t full_width, full_height; /* of the whole component */
+    uint32_t width, height;           /* of what j2k_decode returns for the same options */
+    bool wanted;                      /* false when the options leave the component out */
+} j2k_component_info;
+
+/* What the headers say. The pointers lead into the context or the data and are valid until the next call on
+ * the context. Values of COD are those of the main header. */
+typedef struct j2k_header {
+    size_t struct_size;
+    j2k_format format;
+    uint32_t x0, y0, x1, y1;
+    uint32_t tile_x0, tile_y0, tile_width, tile_height, num_tiles;
+    uint32_t num_components;
+    const j2k_component_info *components;
+    j2k_colour_space colour_space;
+    const uint8_t *icc_profile;
+    size_t icc_profile_size;
+    uint16_t rsiz;
+    bool irreversible;
+    bool colour_transform;
+    uint32_t num_layers, num_resolutions, codeblock_width, codeblock_height, codeblock_style;
+    uint32_t guard_bits;
+    j2k_progression progression;
+    bool sop, eph;
+    const char *comment; /* text of the first Latin-1 COM segment, not terminated; NULL when there is none */
+    size_t comment_size;
+    size_t codestream_offset, codestream_size; /* where the contiguous codestream lies in the data */
+    uint32_t palette_entries, palette_columns; /* 0 when there is no palette */
+} j2k_header;
+
+/* Read the headers of a codestream or a JP2/JPH file (the format is detected). options may be NULL. */
+J2K_API j2k_status j2k_read_header(j2k_context *context, const void *data, size_t size,
+                                   const j2k_decode_options *options, j2k_header *header);
+
+/* Decode into the caller's samples. image->components has header.num_components entries; those not wanted are
+ * ignored, the others must have width and height as in the header and a type that holds the depth. Samples
+ * are stored in place, clamped to the depth. options must be those given to j2k_read_header (NULL for the
+ * defaults). After an error the samples are undefined. */
+J2K_API j2k_status j2k_decode(j2k_context *context, const void *data, size_t size,
+                              const j2k_decode_options *options, const j2k_image *image);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,256 @@
+/* Coding arrays without Blosc2: flat functions that any language can call.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOSC2_GROK_NO_BLOSC2
+#include "blosc2_grok.h"
+#include "codec.h"
+#include "state.h"
+
+static int finish(j2k_status status, const diagnosis *why, char *error, size_t error_capacity) {
+    if (error && error_capacity)
+        snprintf(error, error_capacity, "%s", status == J2K_OK ? "" : why->text);
+    if (status != J2K_OK)
+        state_report(why, false);
+    return status;
+}
+
+void blosc2_grok_free(void *data) {
+    free(data);
+}
+
+/* ---- encoding
+ * --------------------------------------------------------------------------------------------------- */
+
+static j2k_status encode_growing(const layout *l, const params *p, const void *array, void **data,
+                                 size_t *size, diagnosis *why) {
+    uint64_t capacity = layout_size(l) + layout_size(l) / 4 + 4096;
+    unsigned threads = (unsigned)p->num_threads;
+    for (;;) {
+        if (capacity > SIZE_MAX / 4)
+            return fail(why, J2K_ERROR_MEMORY, "out of memory");
+        void *out = malloc((size_t)capacity);
+        if (!out)
+            return fail(why, J2K_ERROR_MEMORY, "out of memory");
+        j2k_status status = codec_encode(l, p, threads, false, array, out, (size_t)capacity, size, why);
+        if (status == J2K_OK) {
+            void *exact = realloc(out, *size);
+            *data = exact ? exact : out;
+            return J2K_OK;
+        }
+        free(out);
+        if (status != J2K_ERROR_BUFFER)
+            return status;
+        capacity *= 2;
+    }
+}
+
+int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim, const int64_t *shape,
+                             const char *parameters, void **data, size_t *size, char *error,
+                             size_t error_capacity) {
+    diagnosis why = {""};
+    params p;
+    layout l;
+    memset(&l, 0, sizeof l);
+    j2k_status status = state_get_defaults(&p, &why);
+    if (status == J2K_OK && parameters)
+        status = params_parse(&p, parameters, strlen(parameters), &why);
+    if (status == J2K_OK)
+        status = layout_set_dtype(&l, dtype, 0, &why);
+    if (status == J2K_OK)
+        status = layout_set_shape(&l, ndim, shape, &why);
+    if (status == J2K_OK)
+        status = encode_growing(&l, &p, array, data, size, &why);
+    return finish(status, &why, error, error_capacity);
+}
+
+/* ---- decoding
+ * --------------------------------------------------------------------------------------------------- */
+
+static unsigned set_selection(const blosc2_grok_selection *selection, j2k_decode_options *options) {
+    j2k_decode_options_init(options);
+    if (!selection)
+        return 0;
+    options->reduce = selection->reduce;
+    options->max_layers = selection->layers;
+    options->use_region = selection->use_region != 0;
+    options->region_x0 = selection->region[0];
+    options->region_y0 = selection->region[1];
+    options->region_x1 = selection->region[2];
+    options->region_y1 = selection->region[3];
+    return selection->num_threads;
+}
+
+static j2k_status read_header(j2k_context *context, const void *data, size_t size,
+                              const j2k_decode_options *options, j2k_header *header, diagnosis *why) {
+    memset(header, 0, sizeof *header);
+    header->struct_size = sizeof *header;
+    j2k_status status = j2k_read_header(context, data, size, options, header);
+    return status == J2K_OK ? status : fail(why, status, "%s", j2k_context_message(context));
+}
+
+/* JSON text that grows. */
+typedef struct json {
+    char *text;
+    size_t length, capacity;
+    bool failed;
+} json;
+
+static void add(json *j, const char *format, ...) PLUGIN_PRINTF(2, 3);
+
+static void add(json *j, const char *format, ...) {
+    if (j->capacity - j->length < 512) {
+        size_t capacity = 2 * j->capacity + 4096;
+        char *text = realloc(j->text, capacity);
+        if (!text) {
+            j->failed = true;
+            return;
+        }
+        j->text = text;
+        j->capacity = capacity;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    int written = vsnprintf(j->text + j->length, j->capacity - j->length, format, arguments);
+    va_end(arguments);
+    if (written > 0 && (size_t)written < j->capacity - j->length)
+        j->length += (size_t)written;
+}
+
+/* Latin-1 text. */
+static void add_text(json *j, const char *text, size_t length) {
+    add(j, "\"");
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            add(j, "\\u%04x", c);
+        else
+            add(j, "%c", c);
+    }
+    add(j, "\"");
+}
+
+static const char *truth(bool value) {
+    return value ? "true" : "false";
+}
+
+static void add_component(json *j, const j2k_component_info *c) {
+    add(j, "{\"depth\": %u, \"signed\": %s, \"dx\": %u, \"dy\": %u, ", c->depth, truth(c->is_signed),
+        (unsigned)c->dx, (unsigned)c->dy);
+    add(j, "\"full_width\": %u, \"full_height\": %u, \"width\": %u, \"height\": %u}", (unsigned)c->full_width,
+        (unsigned)c->full_height, (unsigned)c->width, (unsigned)c->height);
+}
+
+static void add_header(json *j, const j2k_header *h) {
+    static const char *const formats[] = {"codestream", "jp2", "jph"};
+    static const char *const progressions[] = {"LRCP", "RLCP", "RPCL", "PCRL", "CPRL"};
+    add(j, "{\"format\": \"%s\", ", formats[h->format <= J2K_FORMAT_JPH ? h->format : 0]);
+    add(j, "\"x0\": %u, \"y0\": %u, \"x1\": %u, \"y1\": %u, ", (unsigned)h->x0, (unsigned)h->y0,
+        (unsigned)h->x1, (unsigned)h->y1);
+    add(j, "\"tile_x0\": %u, \"tile_y0\": %u, \"tile_width\": %u, \"tile_height\": %u, \"num_tiles\": %u, ",
+        (unsigned)h->tile_x0, (unsigned)h->tile_y0, (unsigned)h->tile_width, (unsigned)h->tile_height,
+        (unsigned)h->num_tiles);
+    add(j, "\"colour_space\": %d, \"icc_profile_size\": %llu, \"rsiz\": %u, \"irreversible\": %s, ",
+        (int)h->colour_space, (unsigned long long)h->icc_profile_size, h->rsiz, truth(h->irreversible));
+    add(j, "\"colour_transform\": %s, \"num_layers\": %u, \"num_resolutions\": %u, ",
+        truth(h->colour_transform), (unsigned)h->num_layers, (unsigned)h->num_resolutions);
+    add(j, "\"codeblock_width\": %u, \"codeblock_height\": %u, \"codeblock_style\": %u, \"guard_bits\": %u, ",
+        (unsigned)h->codeblock_width, (unsigned)h->codeblock_height, (unsigned)h->codeblock_style,
+        (unsigned)h->guard_bits);
+    add(j, "\"progression\": \"%s\", \"sop\": %s, \"eph\": %s, ",
+        progressions[h->progression <= J2K_CPRL ? h->progression : 0], truth(h->sop), truth(h->eph));
+    add(j,
+        "\"codestream_offset\": %llu, \"codestream_size\": %llu, \"palette_entries\": %u, "
+        "\"palette_columns\": %u, ",
+        (unsigned long long)h->codestream_offset, (unsigned long long)h->codestream_size,
+        (unsigned)h->palette_entries, (unsigned)h->palette_columns);
+    add(j, "\"comment\": ");
+    if (h->comment)
+        add_text(j, h->comment, h->comment_size);
+    else
+        add(j, "null");
+    add(j, ", \"components\": [");
+    for (uint32_t c = 0; c < h->num_components; c++) {
+        add(j, c ? ", " : "");
+        add_component(j, &h->components[c]);
+    }
+    add(j, "]}");
+}
+
+int blosc2_grok_describe(const void *data, size_t size, const blosc2_grok_selection *selection,
+                         void **json_text, size_t *json_size, char *error, size_t error_capacity) {
+    diagnosis why = {""};
+    j2k_decode_options options;
+    set_selection(selection, &options);
+    j2k_context *context = state_take_context(1);
+    if (!context)
+        return finish(fail(&why, J2K_ERROR_MEMORY, "out of memory"), &why, error, error_capacity);
+    j2k_header header;
+    json j = {NULL, 0, 0, false};
+    j2k_status status = read_header(context, data, size, &options, &header, &why);
+    if (status == J2K_OK) {
+        add_header(&j, &header);
+        if (j.failed) {
+            free(j.text);
+            status = fail(&why, J2K_ERROR_MEMORY, "out of memory");
+        } else {
+            *json_text = j.text;
+            *json_size = j.length;
+        }
+    }
+    state_give_context(context, 1);
+    return finish(status, &why, error, error_capacity);
+}
+
+static j2k_status decode_components(j2k_context *context, const void *data, size_t size,
+                                    const j2k_decode_options *options, uint32_t num_components,
+                                    void *const *samples, const int64_t *row_strides,
+                                    const int64_t *sample_steps, const int32_t *types, diagnosis *why) {
+    j2k_header header;
+    j2k_status status = read_header(context, data, size, options, &header, why);
+    if (status != J2K_OK)
+        return status;
+    if (num_components != header.num_components)
+        return fail(why, J2K_ERROR_ARGUMENT, "%u views for %u components", (unsigned)num_components,
+                    (unsigned)header.num_components);
+    j2k_component *components = calloc(num_components, sizeof *components);
+    if (!components)
+        return fail(why, J2K_ERROR_MEMORY, "out of memory");
+    for (uint32_t c = 0; c < num_components; c++) {
+        const j2k_component_info *info = &header.components[c];
+        components[c] = (j2k_component){.data = samples[c],
+                                        .row_stride = (ptrdiff_t)row_strides[c],
+                                        .sample_step = (ptrdiff_t)sample_steps[c],
+                                        .type = (j2k_sample_type)types[c],
+                                        .is_signed = info->is_signed,
+                                        .depth = info->depth,
+                                        .dx = info->dx,
+                                        .dy = info->dy,
+                                        .width = info->width,
+                                        .height = info->height};
+    }
+    j2k_image image = {header.x0,      header.y0,  header.x1,          header.y1,
+                       num_components, components, header.colour_space};
+    status = j2k_decode(context, data, size, options, &image);
+    free(components);
+    return status == J2K_OK ? status : fail(why, status, "%s", j2k_context_message(context));
+}
+
+int blosc2_grok_decode_components(const void *data, size_t size, const blosc2_grok_selection *selection,
+                                  uint32_t num_components, void *const *samples, const int64_t *row_strides,
+                                  const int64_t *sample_steps, const int32_t *types, char *error,
+                                  size_t error_capacity) {
+    diagnosis why = {""};
+    j2k_decode_options options;
+    unsigned threads = set_selection(selection, &options);
+    j2k_context *context = state_take_context(threads);
+    if (!context)
+        return finish(fail(&why, J2K_ERROR_MEMORY, "out of memory"), &why, error, error_capacity);
+    j2k_status status = decode_components(context, data, size, &options, num_components, samples, row_strides,
+                                          sample_steps, types, &why);
+    state_give_context(context, threads);
+    return finish(status, &why, error, error_capacity);
+}

@@ -1,0 +1,19 @@
+/* One array to one stream and back, as both Blosc2's callbacks and the array functions need it.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CODEC_H
+#define CODEC_H
+
+#include "params.h"
+
+/* Encode the array at data, laid out as l says, into out[0 .. capacity). J2K_ERROR_BUFFER: it does not fit.
+ * The byte order of a byte-swapped array is noted in the stream when mark_byte_order, for codec_decode to
+ * restore. */
+j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, bool mark_byte_order,
+                        const void *data, void *out, size_t capacity, size_t *size, diagnosis *why);
+
+/* Decode a stream into exactly out_size bytes: raster order, components interleaved, samples as wide as
+ * out_size asks for. */
+j2k_status codec_decode(const void *data, size_t size, unsigned num_threads, void *out, size_t out_size,
+                        diagnosis *why);
+
+#endif

@@ -1,0 +1,63 @@
+/* The table of parameters: names, types, defaults, ranges, meanings; their text form; what they mean to the
+ * engine. SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PARAMS_H
+#define PARAMS_H
+
+#include "layout.h"
+
+struct grk_cparameters;
+
+typedef enum quality_mode { QUALITY_NONE = 0, QUALITY_RATES = 1, QUALITY_DB = 2 } quality_mode;
+
+enum { AUTOMATIC = -1 }; /* of irreversible and mct */
+
+enum { FORMAT_UNKNOWN = 0, FORMAT_J2K = 1, FORMAT_JP2 = 2 }; /* of cod_format, as in GRK_SUPPORTED_FILE_FMT */
+
+/* Values of all parameters. Those of the table are int64_t, so that the table can address them by offset. */
+typedef struct params {
+    int64_t tile_size[2], tile_offset[2];
+    int64_t quality_mode;
+    int64_t num_quality_layers;
+    double quality_layers[J2K_MAX_LAYERS];
+    int64_t numgbits, progression, num_resolutions, codeblock_size[2], mode, irreversible;
+    int64_t roi_compno, roi_shift, precinct_size[2], offset[2], decod_format, cod_format;
+    int64_t tile_parts, mct, max_cs_size, max_comp_size, rsiz, framerate, apply_icc, rate_control;
+    int64_t num_threads, device_id, duration, repeats, verbose;
+    /* Only in grk_cparameters, not in the table. */
+    char tile_part_divider; /* 'R', 'L', 'C' */
+    bool sop, eph, plt, tlm;
+    uint32_t num_precincts; /* 0: precinct_size holds */
+    uint32_t precinct_width[J2K_MAX_RESOLUTIONS], precinct_height[J2K_MAX_RESOLUTIONS];
+    char comment[128];
+} params;
+
+void params_set_defaults(params *p);
+
+/* Change what text names; length may go beyond the text's end at a NUL. On error nothing is changed. */
+j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why);
+
+/* Write the text form of all parameters of the table; returns its length, terminates it within capacity. */
+size_t params_format(const params *p, char *text, size_t capacity);
+
+/* Take over a C program's parameters. */
+j2k_status params_from_grok(params *p, const struct grk_cparameters *grok, diagnosis *why);
+
+/* Check what no row of the table can check alone. */
+j2k_status params_check(const params *p, diagnosis *why);
+
+/* Check numbers that did not come through the text form: every row's range, then params_check. */
+j2k_status params_check_rows(params *p, diagnosis *why);
+
+/* The value of a choice, or one that params_check_rows refuses. */
+int64_t params_choice(const char *parameter_name, const char *choice_name);
+
+/* A codec_meta other than 0: a ratio of meta / 10 and one layer, for this array. */
+void params_apply_meta(params *p, uint8_t meta);
+
+/* Whether decoded samples may differ from the originals. */
+bool params_lossy(const params *p);
+
+/* The engine's options. The comment leads into p. */
+j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *options, diagnosis *why);
+
+#endif

@@ -1,0 +1,30 @@
+/* All code-blocks of a tile through the block coders, on all workers.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_BLOCKS_H
+#define J2K_BLOCKS_H
+
+#include "context.h"
+#include "tile.h"
+
+/* A code-block with the branches of the tree it hangs on. */
+typedef struct block_ref {
+    codeblock *block;
+    subband *band;
+    const tile_component *component;
+} block_ref;
+
+/* List the code-blocks of all opened precincts of a tile in `memory`, in tree order. Of components and
+ * resolutions that are not wanted only when `all`. */
+j2k_status j2k_blocks_collect(const tile *t, bool all, arena *memory, block_ref **refs, size_t *count);
+
+/* Encoder: open all precincts, then code the code-blocks' coefficients. Data and passes go to the workers'
+ * results arenas. zero_bitplanes is left relative to MAX_BITPLANES (see j2k_fit_guard_bits in encode.c).
+ * `refs` stays valid with `memory`. */
+j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, arena *memory, block_ref **refs,
+                                  size_t *count);
+
+/* Decoder: fill all coefficient planes that j2k_tile_inverse_prepare allocated. *sound is false when a
+ * code-block's data contradict themselves. */
+j2k_status j2k_tile_decode_blocks(j2k_context *context, tile *t, bool *sound);
+
+#endif

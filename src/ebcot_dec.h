@@ -1,0 +1,84 @@
+/* The Part 1 block decoder's state of one code-block, shared by its scalar and vector versions.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_EBCOT_DEC_H
+#define J2K_EBCOT_DEC_H
+
+#include "ebcot.h"
+#include "mq_dec.h"
+
+/* The window layout. A code-block is cut into stripes of 4 rows and these into chunks of 8 columns. Whatever
+ * there is one bit a sample of lies in one 64-bit word a chunk, which holds 10 columns of 6 bits: column c is
+ * bits 6c to 6c + 5, rows 1 to 4 and columns 1 to 8 are the chunk's own samples, and the rest are the samples
+ * around it.
+ *
+ *      column  0   1   2        8   9
+ *      row 0   0   6  12  ...  48  54     the stripe above
+ *      row 1   1   7  13  ...  49  55   \
+ *      ...                               the stripe
+ *      row 4   4  10  16  ...  52  58   /
+ *      row 5   5  11  17  ...  53  59     the stripe below
+ *
+ * Bit order is scan order (D.1), and the 3 x 3 neighbourhood of the sample at bit p is (word >> (p - 7)) &
+ * 0x7147 wherever it lies. What the words hold of their neighbours is kept up to date by whoever changes a
+ * word (see ebcot_spread), so that decoding a chunk touches nothing else. */
+#define WINDOW_ROW0   0x0041041041041041u /* row 0 of all columns */
+#define WINDOW_ROW5   (WINDOW_ROW0 << 5)
+#define WINDOW_COLUMN 0x3Fu                               /* column 0 */
+#define WINDOW_OWN0   (WINDOW_ROW0 & 0x003FFFFFFFFFFFC0u) /* row 0 of the own columns */
+#define WINDOW_OWN    (WINDOW_OWN0 << 1 | WINDOW_OWN0 << 2 | WINDOW_OWN0 << 3 | WINDOW_OWN0 << 4)
+
+enum {
+    CHUNK_COLUMNS = 8,
+    STRIPE_ROWS = 4,
+    MAX_STATE_CHUNKS = 256, /* 4 x 1024 samples: 256 stripes of one chunk */
+    /* Words of a block: every stripe has one word of padding in front, there is one padding stripe above and
+     * one below, and one word behind them: (stripes + 2) * (chunks + 1) + 1, at most for 4 x 1024. */
+    MAX_STATE_WORDS = (MAX_STATE_CHUNKS + 2) * 2 + 4,
+    MAX_SLOTS = MAX_BITPLANES + 1 /* see block_state.planes */
+};
+
+/* The tables a decoder works from, made when it is created. */
+typedef struct ebcot_dec_tables {
+    uint64_t states[MQ_DEC_STATES];
+    /* Zero coding contexts per orientation; index: see zero_index */
+    uint8_t zero[4][512];
+    /* Sign contexts, XORbit in bit 7; index: see sign_index */
+    uint8_t sign[1024];
+} ebcot_dec_tables;
+
+typedef struct block_state {
+    unsigned width, height;
+    unsigned chunks, stripes; /* in a stripe; in the block */
+    unsigned pitch;           /* words from stripe to stripe; the first own word is pitch + 1 */
+    unsigned words;           /* with padding */
+    bool causal;              /* vertically causal contexts (D.7) */
+    const uint8_t *zero;      /* of the orientation */
+    const ebcot_dec_tables *tables;
+
+    mq_reader mq;
+    uint64_t contexts[NUM_CONTEXTS]; /* MQ states as in tables->states */
+
+    uint64_t significant[MAX_STATE_WORDS]; /* with borders */
+    uint64_t negative[MAX_STATE_WORDS]; /* signs of significant samples, with borders (corners undefined) */
+    uint64_t visited[MAX_STATE_WORDS];  /* coded in this bit-plane's significance propagation pass */
+    uint64_t refined[MAX_STATE_WORDS];  /* magnitude refined at least once */
+    uint64_t valid[MAX_STATE_WORDS];    /* own samples inside the block */
+    /* Magnitudes, doubled: slot q holds the bits of value 2^q of the result (see block.h), so bit-plane p is
+     * slot p + 1; slot q begins at q * words. */
+    uint64_t planes[MAX_SLOTS * MAX_STATE_WORDS];
+
+    int32_t samples[MAX_STATE_CHUNKS * CHUNK_COLUMNS * STRIPE_ROWS]; /* chunks * 8 a row */
+    uint8_t bits[MQ_BITS_SIZE];
+} block_state;
+
+/* What exists once per instruction set. */
+typedef struct ebcot_dec_kernels {
+    /* Decode one coding pass of the given kind into a bit-plane; raw: with the arithmetic coding bypass. */
+    void (*decode_pass)(block_state *b, unsigned kind, bool raw, uint64_t *magnitude);
+    /* Slots `lowest` to `highest` and the signs to b->samples. */
+    void (*assemble)(block_state *b, unsigned lowest, unsigned highest);
+} ebcot_dec_kernels;
+
+const ebcot_dec_kernels *j2k_ebcot_dec_kernels_avx2(void);
+
+#endif

@@ -1,0 +1,117 @@
+/* The encoder: one call a stage, as in the block diagram of T.800 annex J.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "encode.h"
+
+#include <string.h>
+
+#include "transform.h"
+
+/* Level shift, colour transform, wavelet, quantisation and block coding of all tiles. Coefficients are needed
+ * for one tile at a time only; the tree and the coded passes stay. */
+static j2k_status code_tiles(encoder *e) {
+    j2k_context *context = e->context;
+    e->num_tiles = e->cs.siz.tiles_x * e->cs.siz.tiles_y;
+    e->tiles = ARENA_ALLOC_ZERO(&context->memory, tile, e->num_tiles);
+    block_ref **refs = ARENA_ALLOC(&context->memory, block_ref *, e->num_tiles);
+    size_t *counts = ARENA_ALLOC(&context->memory, size_t, e->num_tiles);
+    RETURN_IF(!e->tiles || !refs || !counts, J2K_ERROR_MEMORY);
+    image_window window = {e->image, e->areas};
+    e->num_refs = 0;
+    for (uint32_t i = 0; i < e->num_tiles; i++) {
+        tile *t = &e->tiles[i];
+        j2k_arena_reset(&context->work);
+        TRY(j2k_tile_build(t, &e->cs.siz, i, &e->cs.style, e->cs.components, &context->memory,
+                           &context->diag));
+        TRY(j2k_tile_forward(context, t, window));
+        TRY(j2k_tile_encode_blocks(context, t, &context->memory, &refs[i], &counts[i]));
+        e->num_refs += counts[i];
+    }
+    if (e->num_tiles == 1) {
+        e->refs = refs[0];
+        return J2K_OK;
+    }
+    e->refs = ARENA_ALLOC(&context->memory, block_ref, e->num_refs);
+    RETURN_IF(!e->refs, J2K_ERROR_MEMORY);
+    for (size_t i = 0, n = 0; i < e->num_tiles; n += counts[i++])
+        if (counts[i])
+            memcpy(e->refs + n, refs[i], counts[i] * sizeof *refs[i]);
+    return J2K_OK;
+}
+
+/* The block coders counted missing bit-planes from MAX_BITPLANES. Find how many guard bits the data need (two
+ * are enough for anything but extreme patterns, E.1), and count from the subbands' own number of bit-planes.
+ */
+static j2k_status fit_guard_bits(encoder *e) {
+    unsigned more = 0;
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const block_ref *ref = &e->refs[i];
+        unsigned coded = MAX_BITPLANES - ref->block->zero_bitplanes;
+        unsigned have = ref->band->num_bitplanes + ref->component->style->roi_shift;
+        if (coded > have)
+            more = max_u32(more, coded - have);
+    }
+    for (uint32_t c = 0; c < e->cs.siz.num_components; c++) {
+        quantisation *q = &e->cs.components[c].quant;
+        if (q->guard_bits + more > 7)
+            return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED,
+                            "component %u: coefficients exceed the range of its depth by %u bits", c, more);
+        q->guard_bits = (uint8_t)(q->guard_bits + more);
+    }
+    const subband *last = NULL;
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const block_ref *ref = &e->refs[i];
+        if (ref->band != last)
+            ref->band->num_bitplanes = (uint8_t)(ref->band->num_bitplanes + more);
+        last = ref->band;
+        unsigned coded = MAX_BITPLANES - ref->block->zero_bitplanes;
+        ref->block->zero_bitplanes =
+            (uint8_t)(ref->band->num_bitplanes + ref->component->style->roi_shift - coded);
+    }
+    return J2K_OK;
+}
+
+/* A quantiser step that turns out too coarse for the target is refined; three times cover 6 bits. */
+enum { MAX_REFINE = 4 };
+
+static j2k_status encode_image(encoder *e, byte_sink *sink) {
+    e->context->memory.limit = e->context->work.limit = e->context->scratch.limit = 0;
+    TRY(j2k_encode_check(e));
+    bool finer = true;
+    for (unsigned refine = 0; finer && refine < MAX_REFINE; refine++) {
+        j2k_arena_reset(&e->context->memory);
+        for (unsigned i = 0; i < e->context->num_workers; i++)
+            j2k_arena_reset(&e->context->workers[i].results);
+        TRY(j2k_encode_plan(e, refine));
+        TRY(code_tiles(e));
+        TRY(fit_guard_bits(e));
+        TRY(j2k_encode_layers(e, &finer));
+    }
+    TRY(j2k_encode_write(e, sink, true));
+    if (sink->size > sink->capacity)
+        return j2k_fail(&e->context->diag, J2K_ERROR_BUFFER,
+                        "the result takes %zu bytes, the output buffer has %zu", sink->size, sink->capacity);
+    return J2K_OK;
+}
+
+j2k_status j2k_encode(j2k_context *context, const j2k_image *image, const j2k_encode_options *options,
+                      void *out, size_t capacity, size_t *size) {
+    if (!context)
+        return J2K_ERROR_ARGUMENT;
+    context->diag.message[0] = 0;
+    if (!image || !size || (!out && capacity))
+        return j2k_fail(&context->diag, J2K_ERROR_ARGUMENT, "image, size and out must not be NULL");
+    *size = 0;
+    encoder e = {.context = context, .image = image};
+    j2k_encode_options_init(&e.options);
+    if (options) {
+        size_t known = options->struct_size < sizeof e.options ? options->struct_size : sizeof e.options;
+        memcpy(&e.options, options, known);
+    }
+    byte_sink sink = {out, capacity, 0};
+    j2k_status status = encode_image(&e, &sink);
+    if (status == J2K_ERROR_MEMORY && !context->diag.message[0])
+        j2k_fail(&context->diag, status, "out of memory");
+    if (status == J2K_OK)
+        *size = sink.size;
+    return status;
+}

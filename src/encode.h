@@ -1,0 +1,41 @@
+/* The encoder's stages, in the order in which encode.c calls them.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_ENCODE_H
+#define J2K_ENCODE_H
+
+#include "blocks.h"
+#include "context.h"
+#include "rate.h"
+
+/* One call of j2k_encode. Everything lives in the context's arenas. */
+typedef struct encoder {
+    j2k_context *context;
+    const j2k_image *image;
+    j2k_encode_options options;
+    codestream cs;      /* what the headers will say */
+    rect *areas;        /* every component's rectangle on its own grid */
+    uint64_t raw_bytes; /* of the caller's samples: what ratios refer to */
+    uint64_t num_samples;
+    bool irreversible;
+    double base_step; /* quantiser step for a subband of gain 1 */
+    tile *tiles;
+    uint32_t num_tiles;
+    block_ref *refs; /* all code-blocks of all tiles */
+    size_t num_refs;
+    rate_control rate;
+} encoder;
+
+/* encode_plan.c: check image and options, and derive the headers from them. `refine` counts the attempts:
+ * each one halves the quantiser step twice. */
+j2k_status j2k_encode_check(encoder *e);
+j2k_status j2k_encode_plan(encoder *e, unsigned refine);
+
+/* encode_layers.c: share out the coding passes among the layers by the quality wanted. *finer: the target
+ * cannot be reached with this quantiser step, a finer one would do. */
+j2k_status j2k_encode_layers(encoder *e, bool *finer);
+
+/* encode_write.c: the whole file. With packets false only what is around them is written, to know its size.
+ */
+j2k_status j2k_encode_write(encoder *e, byte_sink *sink, bool packets);
+
+#endif

@@ -1,0 +1,238 @@
+/* Quality targets: from compression ratios and PSNRs to the coding passes of each layer.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include <math.h>
+#include <string.h>
+
+#include "encode.h"
+#include "image.h"
+
+/* ---- compression ratio ---- */
+
+static bool layer_takes_everything(const encoder *e, uint32_t layer) {
+    double q = e->options.layer_quality[layer];
+    switch (e->options.quality) {
+    case J2K_QUALITY_RATIO:
+        return q <= 1;
+    case J2K_QUALITY_PSNR:
+        return q == 0;
+    default:
+        return layer + 1 == e->options.num_layers;
+    }
+}
+
+/* Bytes that all packets of layers 0 .. layer may take: the budget of the file less what is around the
+ * packets. */
+static uint64_t packet_budget(const encoder *e, uint32_t layer, uint64_t around) {
+    double bytes = floor((double)e->raw_bytes / e->options.layer_quality[layer]);
+    if (e->options.max_bytes)
+        bytes = fmin(bytes, (double)e->options.max_bytes);
+    return bytes > (double)around ? (uint64_t)bytes - around : 0;
+}
+
+static j2k_status layers_by_ratio(encoder *e, uint64_t around, bool *finer) {
+    uint32_t last = e->options.num_layers - 1;
+    for (uint32_t layer = 0; layer <= last; layer++) {
+        if (layer_takes_everything(e, layer)) {
+            j2k_rate_everything(&e->rate, layer);
+            continue;
+        }
+        uint64_t budget = packet_budget(e, layer, around), used;
+        TRY(j2k_rate_for_bytes(&e->rate, layer, budget, &used));
+        /* All passes together leave room: the quantiser throws away what could be afforded. */
+        *finer = *finer || (layer == last && e->irreversible && (double)used < 0.98 * (double)budget &&
+                            e->options.base_step == 0 && e->rate.max_slope > 0);
+    }
+    return J2K_OK;
+}
+
+/* ---- PSNR ---- */
+
+/* Squared error over all samples that a PSNR allows: the peak is 2^depth - 1 of each component. */
+static double allowed_error(const encoder *e, double psnr) {
+    double error = 0;
+    for (uint32_t c = 0; c < e->image->num_components; c++) {
+        const j2k_component *component = &e->image->components[c];
+        double peak = exp2(component->depth) - 1;
+        error += peak * peak * (double)component->width * component->height;
+    }
+    return error * pow(10, -psnr / 10);
+}
+
+/* Squared difference between the image and what a decoder makes of the first layers of `data`. */
+static j2k_status measure_error(encoder *e, byte_span data, uint32_t layers, double *error) {
+    j2k_context *context = e->context;
+    if (!context->verifier)
+        context->verifier = j2k_context_create(context->num_workers, context->cpu);
+    RETURN_IF(!context->verifier, J2K_ERROR_MEMORY);
+    j2k_decode_options options;
+    j2k_decode_options_init(&options);
+    options.max_layers = layers;
+    uint32_t n = e->image->num_components;
+    j2k_component *views = ARENA_ALLOC(&context->work, j2k_component, n);
+    RETURN_IF(!views, J2K_ERROR_MEMORY);
+    uint32_t widest = 0;
+    for (uint32_t c = 0; c < n; c++) {
+        views[c] = e->image->components[c];
+        views[c].type = views[c].is_signed ? J2K_INT32 : J2K_UINT32;
+        views[c].sample_step = 4;
+        views[c].row_stride = (ptrdiff_t)views[c].width * 4;
+        views[c].byte_swapped = false;
+        views[c].data = j2k_arena_alloc(&context->work, views[c].height, (size_t)views[c].width * 4);
+        RETURN_IF(!views[c].data, J2K_ERROR_MEMORY);
+        widest = max_u32(widest, views[c].width);
+    }
+    j2k_image decoded = *e->image;
+    decoded.components = views;
+    TRY(j2k_decode(context->verifier, data.data, data.size, &options, &decoded));
+    int32_t *rows = ARENA_ALLOC(&context->work, int32_t, 2 * (size_t)widest);
+    RETURN_IF(!rows, J2K_ERROR_MEMORY);
+    *error = 0;
+    for (uint32_t c = 0; c < n; c++)
+        for (uint32_t y = 0; y < views[c].height; y++) {
+            uint32_t width = views[c].width;
+            j2k_load_row_int(context->dsp, &e->image->components[c], 0, y, width, rows);
+            j2k_load_row_int(context->dsp, &views[c], 0, y, width, rows + width);
+            double sum = 0;
+            for (uint32_t x = 0; x < width; x++) {
+                double d = (double)rows[x] - rows[width + x];
+                sum += d * d;
+            }
+            *error += sum;
+        }
+    return J2K_OK;
+}
+
+/* Write the stream with the layers as they are now into the work arena. */
+static j2k_status write_trial(encoder *e, byte_span *data) {
+    byte_sink counter = {NULL, 0, 0};
+    TRY(j2k_encode_write(e, &counter, true));
+    j2k_arena_reset(&e->context->work);
+    byte_sink sink = {j2k_arena_alloc(&e->context->work, counter.size, 1), counter.size, 0};
+    RETURN_IF(!sink.data, J2K_ERROR_MEMORY);
+    TRY(j2k_encode_write(e, &sink, true));
+    *data = (byte_span){sink.data, sink.size};
+    return J2K_OK;
+}
+
+/* How a trial at one estimate turned out. Estimates are errors in the wavelet domain; what they become in the
+ * image depends a little on the data (the 9/7 is not quite orthogonal, samples are rounded and clamped), so
+ * the estimate is corrected by what is measured. */
+typedef struct psnr_search {
+    double allowed;          /* squared error allowed */
+    double estimate;         /* next to try */
+    double good, good_error; /* the largest estimate known to meet the target, and what it measured */
+    double bad;              /* the smallest known to miss it */
+    bool done;
+} psnr_search;
+
+/* Within 0.1 dB below the error allowed is near enough. */
+static const double NEAR_ENOUGH = 0.977;
+enum { MAX_TRIALS = 8 };
+
+static void search_update(psnr_search *s, double measured) {
+    if (measured <= s->allowed) {
+        if (s->estimate > s->good) {
+            s->good = s->estimate;
+            s->good_error = measured;
+        }
+        if (measured >= NEAR_ENOUGH * s->allowed)
+            s->done = true;
+    } else if (s->bad == 0 || s->estimate < s->bad) {
+        s->bad = s->estimate;
+    }
+    double next = s->estimate * (0.99 * s->allowed / fmax(measured, s->allowed * 1e-3));
+    if (s->bad > 0 && s->good > 0 && !(next > s->good && next < s->bad))
+        next = (s->good + s->bad) / 2;
+    if (s->bad > 0 && next >= s->bad)
+        next = s->bad * 0.9;
+    s->estimate = next;
+}
+
+static void fill_by_error(encoder *e, const psnr_search *searches) {
+    for (uint32_t layer = 0; layer < e->options.num_layers; layer++) {
+        if (layer_takes_everything(e, layer))
+            j2k_rate_everything(&e->rate, layer);
+        else
+            j2k_rate_for_error(&e->rate, layer, searches[layer].estimate);
+    }
+}
+
+static j2k_status layers_by_psnr(encoder *e, bool *finer) {
+    uint32_t num_layers = e->options.num_layers;
+    psnr_search *searches = ARENA_ALLOC_ZERO(&e->context->memory, psnr_search, num_layers);
+    RETURN_IF(!searches, J2K_ERROR_MEMORY);
+    for (uint32_t layer = 0; layer < num_layers; layer++) {
+        psnr_search *s = &searches[layer];
+        s->done = layer_takes_everything(e, layer);
+        s->allowed = allowed_error(e, e->options.layer_quality[layer]);
+        /* Rounding to integers adds 1/12 a sample, as far as there is an error at all. */
+        s->estimate = fmax(s->allowed - (double)e->num_samples / 12, s->allowed * 0.5);
+    }
+    for (int trial = 0; trial < MAX_TRIALS; trial++) {
+        fill_by_error(e, searches);
+        bool all_done = true;
+        for (uint32_t layer = 0; layer < num_layers; layer++)
+            all_done = all_done && searches[layer].done;
+        if (all_done)
+            return J2K_OK;
+        byte_span data;
+        TRY(write_trial(e, &data));
+        for (uint32_t layer = 0; layer < num_layers; layer++) {
+            if (searches[layer].done)
+                continue;
+            double measured, before = searches[layer].estimate;
+            TRY(measure_error(e, data, layer + 1, &measured));
+            search_update(&searches[layer], measured);
+            if (searches[layer].done)
+                searches[layer].estimate = before;
+        }
+    }
+    /* Take the best that met the target; where none did, all passes are not enough for it. */
+    for (uint32_t layer = 0; layer < num_layers; layer++) {
+        psnr_search *s = &searches[layer];
+        if (s->done)
+            continue;
+        s->estimate = s->good;
+        *finer = *finer || (s->good == 0 && e->irreversible && e->options.base_step == 0);
+    }
+    fill_by_error(e, searches);
+    return J2K_OK;
+}
+
+/* max_bytes goes before every other target: layers that take more are cut. */
+static j2k_status limit_layers(encoder *e, uint64_t around) {
+    uint64_t limit = e->options.max_bytes > around ? e->options.max_bytes - around : 0, used;
+    for (uint32_t layer = 0; layer < e->options.num_layers; layer++) {
+        TRY(j2k_rate_packet_bytes(&e->rate, layer, &used));
+        if (used > limit)
+            TRY(j2k_rate_for_bytes(&e->rate, layer, limit, &used));
+    }
+    return J2K_OK;
+}
+
+j2k_status j2k_encode_layers(encoder *e, bool *finer) {
+    j2k_context *context = e->context;
+    *finer = false;
+    e->rate = (rate_control){.tiles = e->tiles,
+                             .num_tiles = e->num_tiles,
+                             .siz = &e->cs.siz,
+                             .num_layers = e->options.num_layers,
+                             .refs = e->refs,
+                             .count = e->num_refs,
+                             .scratch = &context->scratch};
+    TRY(j2k_rate_prepare(&e->rate, &context->memory));
+    byte_sink counter = {NULL, 0, 0};
+    TRY(j2k_encode_write(e, &counter, false));
+    switch (e->options.quality) {
+    case J2K_QUALITY_RATIO:
+        TRY(layers_by_ratio(e, counter.size, finer));
+        break;
+    case J2K_QUALITY_PSNR:
+        TRY(layers_by_psnr(e, finer));
+        break;
+    default: /* lossless: the first layer takes it all */
+        for (uint32_t layer = 0; layer < e->options.num_layers; layer++)
+            j2k_rate_everything(&e->rate, layer);
+    }
+    return e->options.max_bytes && !*finer ? limit_layers(e, counter.size) : J2K_OK;
+}

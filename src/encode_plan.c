@@ -1,0 +1,338 @@
+/* Encoder options: defaults, checks, and the headers that follow from them.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include <math.h>
+#include <string.h>
+
+#include "encode.h"
+#include "image.h"
+#include "quant.h"
+
+void j2k_encode_options_init(j2k_encode_options *options) {
+    memset(options, 0, sizeof *options);
+    options->struct_size = sizeof *options;
+    options->num_layers = 1;
+    options->irreversible = -1;
+    options->colour_transform = -1;
+    options->num_resolutions = 6;
+    options->codeblock_width = options->codeblock_height = 64;
+    options->guard_bits = 2;
+    options->roi_component = -1;
+}
+
+size_t j2k_encode_bound(const j2k_image *image, const j2k_encode_options *options) {
+    (void)options;
+    uint64_t bytes = 65536;
+    for (uint32_t c = 0; c < image->num_components; c++) {
+        const j2k_component *component = &image->components[c];
+        bytes += (uint64_t)component->width * component->height * ((component->depth + 9u) / 8) + 256;
+    }
+    bytes += bytes / 8;
+    return bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
+/* ---- checks ---- */
+
+#define REFUSE(...) return j2k_fail(&e->context->diag, J2K_ERROR_ARGUMENT, __VA_ARGS__)
+
+static unsigned sample_bytes(j2k_sample_type type) {
+    return type == J2K_UINT8 || type == J2K_INT8 ? 1 : type == J2K_UINT16 || type == J2K_INT16 ? 2 : 4;
+}
+
+static bool power_of_two(uint32_t v, uint32_t low, uint32_t high) {
+    return v >= low && v <= high && (v & (v - 1)) == 0;
+}
+
+static unsigned log2_exact(uint32_t v) {
+    unsigned n = 0;
+    while (v >>= 1)
+        n++;
+    return n;
+}
+
+/* The largest depth for which 32-bit coefficients cannot overflow: the 5/3 and RCT add at most 4 bits. */
+enum { MAX_ENCODE_DEPTH = 26 };
+
+static j2k_status check_component(encoder *e, uint32_t index) {
+    const j2k_image *image = e->image;
+    const j2k_component *c = &image->components[index];
+    if (!c->data)
+        REFUSE("component %u: data is NULL", index);
+    if ((unsigned)c->type > J2K_INT32)
+        REFUSE("component %u: unknown sample type %d", index, (int)c->type);
+    if (c->depth < 1 || c->depth > J2K_MAX_DEPTH || c->depth > 8 * sample_bytes(c->type))
+        REFUSE("component %u: depth %u does not fit its sample type", index, c->depth);
+    if (c->depth > MAX_ENCODE_DEPTH)
+        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED, "component %u: depth %u exceeds %d bits",
+                        index, c->depth, MAX_ENCODE_DEPTH);
+    if (c->dx < 1 || c->dx > 255 || c->dy < 1 || c->dy > 255)
+        REFUSE("component %u: subsampling %u x %u is not in 1 to 255", index, c->dx, c->dy);
+    rect area = {image->x0, image->y0, image->x1, image->y1};
+    area = rect_ceil_div(area, c->dx, c->dy);
+    if (rect_empty(area))
+        REFUSE("component %u has no samples", index);
+    if (c->width != rect_width(area) || c->height != rect_height(area))
+        REFUSE("component %u is %u x %u, the image area makes it %u x %u", index, c->width, c->height,
+               rect_width(area), rect_height(area));
+    if (!j2k_samples_fit(c))
+        REFUSE("component %u has samples outside its %u-bit %s range", index, c->depth,
+               c->is_signed ? "signed" : "unsigned");
+    e->raw_bytes += rect_size(area) * sample_bytes(c->type);
+    e->num_samples += rect_size(area);
+    return J2K_OK;
+}
+
+static j2k_status check_image(encoder *e) {
+    const j2k_image *image = e->image;
+    if (image->num_components < 1 || image->num_components > J2K_MAX_COMPONENTS || !image->components)
+        REFUSE("%u components: 1 to %d are possible", image->num_components, J2K_MAX_COMPONENTS);
+    if (image->x1 <= image->x0 || image->y1 <= image->y0)
+        REFUSE("the image area (%u, %u) to (%u, %u) is empty", image->x0, image->y0, image->x1, image->y1);
+    e->raw_bytes = e->num_samples = 0;
+    for (uint32_t c = 0; c < image->num_components; c++)
+        TRY(check_component(e, c));
+    return J2K_OK;
+}
+
+static j2k_status check_quality(encoder *e) {
+    const j2k_encode_options *o = &e->options;
+    if (o->num_layers < 1 || o->num_layers > J2K_MAX_LAYERS)
+        REFUSE("num_layers %u is not in 1 to %d", o->num_layers, J2K_MAX_LAYERS);
+    if ((unsigned)o->quality > J2K_QUALITY_PSNR)
+        REFUSE("unknown quality mode %d", (int)o->quality);
+    if (o->quality == J2K_QUALITY_LOSSLESS)
+        return J2K_OK;
+    bool ratio = o->quality == J2K_QUALITY_RATIO;
+    for (uint32_t i = 0; i < o->num_layers; i++) {
+        double q = o->layer_quality[i];
+        if (!(q >= 0 && q <= 1e9))
+            REFUSE("layer %u: quality %g is not a %s", i, q, ratio ? "compression ratio" : "PSNR in dB");
+        double before = i ? o->layer_quality[i - 1] : 0;
+        bool everything_before = i && (ratio ? before <= 1 : before == 0);
+        bool ordered = i == 0 || (!everything_before && (ratio ? q < before : q > before || q == 0));
+        if (!ordered)
+            REFUSE("layer %u: %s %g must be %s that of the layer before, %g", i, ratio ? "ratio" : "PSNR", q,
+                   ratio ? "below" : "above", before);
+    }
+    return J2K_OK;
+}
+
+static j2k_status check_structure(encoder *e) {
+    const j2k_encode_options *o = &e->options;
+    if ((unsigned)o->format > J2K_FORMAT_JPH)
+        REFUSE("unknown format %d", (int)o->format);
+    if (o->irreversible < -1 || o->irreversible > 1)
+        REFUSE("irreversible %d is not -1, 0 or 1", o->irreversible);
+    if (o->colour_transform < -1 || o->colour_transform > 1)
+        REFUSE("colour_transform %d is not -1, 0 or 1", o->colour_transform);
+    if (o->num_resolutions < 1 || o->num_resolutions > J2K_MAX_RESOLUTIONS)
+        REFUSE("num_resolutions %u is not in 1 to %d", o->num_resolutions, J2K_MAX_RESOLUTIONS);
+    if (!power_of_two(o->codeblock_width, 4, 1024) || !power_of_two(o->codeblock_height, 4, 1024) ||
+        o->codeblock_width * o->codeblock_height > MAX_BLOCK_SIZE)
+        REFUSE("code-block size %u x %u: powers of two from 4 to 1024 with a product of at most 4096 are "
+               "possible",
+               o->codeblock_width, o->codeblock_height);
+    if (o->codeblock_style >= 128)
+        REFUSE("unknown code-block style %u", o->codeblock_style);
+    if (o->codeblock_style & J2K_STYLE_HT)
+        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED,
+                        "high-throughput coding is not supported yet");
+    if ((unsigned)o->progression > J2K_CPRL)
+        REFUSE("unknown progression %d", (int)o->progression);
+    if ((o->tile_width == 0) != (o->tile_height == 0))
+        REFUSE("tile size %u x %u: both or none must be 0", o->tile_width, o->tile_height);
+    if (o->tile_width) {
+        if (o->tile_x0 > e->image->x0 || o->tile_y0 > e->image->y0 ||
+            (uint64_t)o->tile_x0 + o->tile_width <= e->image->x0 ||
+            (uint64_t)o->tile_y0 + o->tile_height <= e->image->y0)
+            REFUSE("tile grid origin (%u, %u): the first tile must contain the image origin (%u, %u)",
+                   o->tile_x0, o->tile_y0, e->image->x0, e->image->y0);
+    }
+    if (o->num_precincts > J2K_MAX_RESOLUTIONS)
+        REFUSE("%u precinct sizes: at most %d are possible", o->num_precincts, J2K_MAX_RESOLUTIONS);
+    for (uint32_t i = 0; i < o->num_precincts; i++)
+        if (!power_of_two(o->precinct_width[i], i + 1 < o->num_resolutions ? 2 : 1, 32768) ||
+            !power_of_two(o->precinct_height[i], i + 1 < o->num_resolutions ? 2 : 1, 32768))
+            REFUSE("precinct size %u x %u: powers of two up to 32768 are possible, from 2 (lowest "
+                   "resolution: 1)",
+                   o->precinct_width[i], o->precinct_height[i]);
+    if (o->guard_bits > 7)
+        REFUSE("guard_bits %u is not in 0 to 7", o->guard_bits);
+    if (!(o->base_step >= 0 && o->base_step <= 65536))
+        REFUSE("base_step %g is not in 0 to 65536", o->base_step);
+    if (o->roi_component >= (int)e->image->num_components || o->roi_component < -1)
+        REFUSE("roi_component %d: the image has %u components", o->roi_component, e->image->num_components);
+    if (o->roi_shift > 37)
+        REFUSE("roi_shift %u is not in 0 to 37", o->roi_shift);
+    if (o->tile_parts && !strchr("RLC", o->tile_parts))
+        REFUSE("tile_parts '%c' is not 'R', 'L' or 'C'", o->tile_parts);
+    if (o->max_component_bytes)
+        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED, "max_component_bytes is not supported yet");
+    if (o->comment && strlen(o->comment) > 65000)
+        REFUSE("the comment is longer than 65000 bytes");
+    return J2K_OK;
+}
+
+j2k_status j2k_encode_check(encoder *e) {
+    TRY(check_image(e));
+    TRY(check_quality(e));
+    return check_structure(e);
+}
+
+/* ---- plan ---- */
+
+static bool equal_geometry(const j2k_component *a, const j2k_component *b) {
+    return a->dx == b->dx && a->dy == b->dy && a->depth == b->depth && a->is_signed == b->is_signed;
+}
+
+static j2k_status plan_colour_transform(encoder *e) {
+    const j2k_image *image = e->image;
+    const j2k_component *c = image->components;
+    bool possible = image->num_components >= 3 && equal_geometry(c, c + 1) && equal_geometry(c, c + 2);
+    int wanted = e->options.colour_transform;
+    if (wanted == 1 && !possible)
+        REFUSE("colour_transform: the first three components must exist and agree in size, depth and sign");
+    if (wanted == -1)
+        wanted = possible && image->num_components <= 4 && image->colour_space != J2K_COLOUR_SYCC;
+    e->cs.style.colour_transform = (uint8_t)wanted;
+    return J2K_OK;
+}
+
+static j2k_status plan_siz(encoder *e) {
+    const j2k_image *image = e->image;
+    const j2k_encode_options *o = &e->options;
+    image_siz *siz = &e->cs.siz;
+    siz->rsiz = o->rsiz;
+    siz->area = (rect){image->x0, image->y0, image->x1, image->y1};
+    siz->tile_x0 = o->tile_width ? o->tile_x0 : 0;
+    siz->tile_y0 = o->tile_width ? o->tile_y0 : 0;
+    siz->tile_width = o->tile_width ? o->tile_width : image->x1;
+    siz->tile_height = o->tile_width ? o->tile_height : image->y1;
+    siz->tiles_x = ceil_div(image->x1 - siz->tile_x0, siz->tile_width);
+    siz->tiles_y = ceil_div(image->y1 - siz->tile_y0, siz->tile_height);
+    if ((uint64_t)siz->tiles_x * siz->tiles_y > 65535)
+        REFUSE("tile size %u x %u makes %llu tiles: at most 65535 are possible", siz->tile_width,
+               siz->tile_height, (unsigned long long)siz->tiles_x * siz->tiles_y);
+    siz->num_components = image->num_components;
+    siz->components = ARENA_ALLOC_ZERO(&e->context->memory, component_siz, image->num_components);
+    e->areas = ARENA_ALLOC(&e->context->memory, rect, image->num_components);
+    RETURN_IF(!siz->components || !e->areas, J2K_ERROR_MEMORY);
+    for (uint32_t c = 0; c < image->num_components; c++) {
+        const j2k_component *component = &image->components[c];
+        siz->components[c] = (component_siz){component->depth, component->is_signed, (uint8_t)component->dx,
+                                             (uint8_t)component->dy};
+        e->areas[c] = rect_ceil_div(siz->area, component->dx, component->dy);
+    }
+    return J2K_OK;
+}
+
+/* As many levels as asked for, but not beyond the point where the largest tile is one sample. */
+static uint8_t plan_levels(const encoder *e) {
+    const image_siz *siz = &e->cs.siz;
+    uint32_t width = min_u32(rect_width(siz->area), siz->tile_width);
+    uint32_t height = min_u32(rect_height(siz->area), siz->tile_height);
+    uint32_t size = max_u32(width, height), levels = 0;
+    while (levels + 1 < e->options.num_resolutions && (size >> (levels + 1)) > 0)
+        levels++;
+    return (uint8_t)levels;
+}
+
+static void plan_precincts(const encoder *e, coding_style *style) {
+    const j2k_encode_options *o = &e->options;
+    style->user_precincts = o->num_precincts > 0;
+    unsigned w = 15, h = 15;
+    for (unsigned i = 0; i <= style->levels; i++) { /* from the highest resolution down */
+        unsigned r = style->levels - i;
+        if (i < o->num_precincts) {
+            w = log2_exact(o->precinct_width[i]);
+            h = log2_exact(o->precinct_height[i]);
+        } else if (o->num_precincts) {
+            w = w > 1 ? w - 1 : 1;
+            h = h > 1 ? h - 1 : 1;
+        }
+        style->precinct_w_exp[r] = (uint8_t)(r ? max_u32(w, 1) : w);
+        style->precinct_h_exp[r] = (uint8_t)(r ? max_u32(h, 1) : h);
+    }
+}
+
+/* A step that leaves room below the target: the quantiser's own error, step^2 / 12 for a subband of gain 1,
+ * has to be small against what rate control is going to allow, so that this and not the quantiser shapes the
+ * result. */
+static double choose_base_step(const encoder *e, unsigned refine) {
+    const j2k_encode_options *o = &e->options;
+    double step = o->base_step;
+    if (step > 0)
+        return step;
+    uint32_t last = o->num_layers - 1;
+    double quality = o->layer_quality[last];
+    if (o->quality == J2K_QUALITY_PSNR && quality > 0) {
+        double peak = 0;
+        for (uint32_t c = 0; c < e->image->num_components; c++)
+            peak = fmax(peak, exp2(e->image->components[c].depth) - 1);
+        step = peak * pow(10, -quality / 20); /* root mean square error allowed */
+        step = fmin(step, peak / 16);
+    } else {
+        step = o->quality == J2K_QUALITY_RATIO && quality >= 4 ? 1 : 0.5;
+    }
+    return ldexp(step, -2 * (int)refine);
+}
+
+/* Steps that make an error of one step in any subband weigh the same in the image (E.1, J.8): inversely to
+ * the norm of the subband's synthesis basis. Reversible subbands only need their exponent: depth + gain
+ * (E-4). */
+static void plan_quantisation(const encoder *e, unsigned depth, unsigned levels, quantisation *q) {
+    q->kind = !e->irreversible                  ? QUANT_NONE
+              : e->options.derived_quantisation ? QUANT_DERIVED
+                                                : QUANT_EXPOUNDED;
+    q->guard_bits = (uint8_t)e->options.guard_bits;
+    for (unsigned i = 0; i <= 3 * levels; i++) {
+        unsigned orientation = i == 0 ? BAND_LL : (i - 1) % 3 + 1;
+        unsigned level = i == 0 ? levels : levels - (i - 1) / 3;
+        if (!e->irreversible) {
+            q->exponent[i] = (uint8_t)(depth + subband_gain(orientation));
+            q->mantissa[i] = 0;
+        } else if (q->kind == QUANT_DERIVED && i > 0) { /* equation E-5 */
+            q->exponent[i] = (uint8_t)(q->exponent[0] - levels + level);
+            q->mantissa[i] = q->mantissa[0];
+        } else {
+            double step = e->base_step / sqrt(j2k_basis_energy(false, level, orientation));
+            j2k_quant_encode_step(step, depth, orientation, &q->exponent[i], &q->mantissa[i]);
+            if (q->kind == QUANT_DERIVED && q->exponent[0] < levels)
+                q->exponent[0] = (uint8_t)levels;
+        }
+    }
+}
+
+j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
+    const j2k_encode_options *o = &e->options;
+    memset(&e->cs, 0, sizeof e->cs);
+    TRY(plan_siz(e));
+    TRY(plan_colour_transform(e));
+    double last = o->layer_quality[o->num_layers - 1];
+    bool everything =
+        o->quality == J2K_QUALITY_LOSSLESS || (o->quality == J2K_QUALITY_RATIO ? last <= 1 : last == 0);
+    e->irreversible = o->irreversible >= 0 ? o->irreversible : !everything;
+    e->base_step = choose_base_step(e, refine);
+    tile_style *style = &e->cs.style;
+    style->order = (uint8_t)o->progression;
+    style->num_layers = (uint16_t)o->num_layers;
+    style->sop = o->sop;
+    style->eph = o->eph;
+    e->cs.components = ARENA_ALLOC_ZERO(&e->context->memory, component_style, e->image->num_components);
+    RETURN_IF(!e->cs.components, J2K_ERROR_MEMORY);
+    coding_style coding = {.levels = plan_levels(e),
+                           .codeblock_w_exp = (uint8_t)log2_exact(o->codeblock_width),
+                           .codeblock_h_exp = (uint8_t)log2_exact(o->codeblock_height),
+                           .codeblock_style = (uint8_t)o->codeblock_style,
+                           .reversible = !e->irreversible};
+    plan_precincts(e, &coding);
+    for (uint32_t c = 0; c < e->image->num_components; c++) {
+        component_style *cstyle = &e->cs.components[c];
+        cstyle->coding = coding;
+        if (c && e->image->components[c].depth == e->image->components[c - 1].depth)
+            cstyle->quant = e->cs.components[c - 1].quant;
+        else
+            plan_quantisation(e, e->image->components[c].depth, coding.levels, &cstyle->quant);
+        cstyle->roi_shift = o->roi_component == (int)c ? (uint8_t)o->roi_shift : 0;
+    }
+    return J2K_OK;
+}

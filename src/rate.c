@@ -1,0 +1,174 @@
+/* Rate control: post-compression rate-distortion optimisation (T.800 annex J.14).
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "rate.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The slopes along a convex hull decrease, so that "all hull points of at least this slope" is the best
+ * choice of passes for the bytes it takes, and a single threshold serves all code-blocks. A pass that takes
+ * no bytes joins the next point. */
+static void find_hull(const codeblock *cb, double weight, float *slopes) {
+    uint16_t hull[256]; /* pass numbers; a code-block has at most MAX_PASSES */
+    unsigned points = 0;
+    for (unsigned i = 0; i < cb->num_passes; i++)
+        slopes[i] = 0;
+    for (unsigned i = 0; i < cb->num_passes; i++) {
+        const coding_pass *pass = &cb->u.enc.passes[i];
+        for (;;) {
+            const coding_pass *top = points ? &cb->u.enc.passes[hull[points - 1]] : NULL;
+            double gain = (pass->reduction - (top ? top->reduction : 0)) * weight;
+            uint32_t cost = pass->length - (top ? top->length : 0);
+            if (gain <= 0)
+                break;
+            double slope = cost ? gain / cost : HUGE_VAL;
+            if (top && slope >= slopes[hull[points - 1]]) {
+                slopes[hull[--points]] = 0;
+                continue;
+            }
+            slopes[i] = slope < 1e37 ? (float)slope : 1e37f;
+            if (slopes[i] > 0)
+                hull[points++] = (uint16_t)i;
+            break;
+        }
+    }
+}
+
+j2k_status j2k_rate_prepare(rate_control *rc, arena *memory) {
+    size_t passes = 0;
+    for (size_t i = 0; i < rc->count; i++)
+        passes += rc->refs[i].block->num_passes;
+    float *slopes = ARENA_ALLOC(memory, float, passes);
+    RETURN_IF(rc->count > SIZE_MAX / 2 / rc->num_layers, J2K_ERROR_MEMORY);
+    uint16_t *layers = ARENA_ALLOC_ZERO(memory, uint16_t, rc->count * rc->num_layers);
+    RETURN_IF(!slopes || !layers, J2K_ERROR_MEMORY);
+    rc->energy = 0;
+    rc->min_slope = HUGE_VALF;
+    rc->max_slope = 0;
+    for (size_t i = 0; i < rc->count; i++) {
+        codeblock *cb = rc->refs[i].block;
+        double weight = rc->refs[i].band->weight;
+        cb->u.enc.slopes = slopes;
+        cb->u.enc.layer_passes = layers;
+        find_hull(cb, weight, slopes);
+        rc->energy += cb->u.enc.energy * weight;
+        for (unsigned p = 0; p < cb->num_passes; p++)
+            if (slopes[p] > 0) {
+                rc->min_slope = fminf(rc->min_slope, slopes[p]);
+                rc->max_slope = fmaxf(rc->max_slope, slopes[p]);
+            }
+        slopes += cb->num_passes;
+        layers += rc->num_layers;
+    }
+    return J2K_OK;
+}
+
+static unsigned passes_below(const codeblock *cb, uint32_t layer) {
+    return layer ? cb->u.enc.layer_passes[layer - 1] : 0;
+}
+
+void j2k_rate_everything(rate_control *rc, uint32_t layer) {
+    for (size_t i = 0; i < rc->count; i++)
+        rc->refs[i].block->u.enc.layer_passes[layer] = rc->refs[i].block->num_passes;
+}
+
+/* Fill `layer` with all hull points of at least this slope. */
+static void fill_layer(rate_control *rc, uint32_t layer, float threshold) {
+    for (size_t i = 0; i < rc->count; i++) {
+        codeblock *cb = rc->refs[i].block;
+        unsigned below = passes_below(cb, layer), n = cb->num_passes;
+        while (n > below && !(cb->u.enc.slopes[n - 1] > 0 && cb->u.enc.slopes[n - 1] >= threshold))
+            n--;
+        cb->u.enc.layer_passes[layer] = (uint16_t)n;
+    }
+}
+
+static double error_left(const rate_control *rc, uint32_t layer) {
+    double error = 0;
+    for (size_t i = 0; i < rc->count; i++) {
+        const codeblock *cb = rc->refs[i].block;
+        unsigned n = cb->u.enc.layer_passes[layer];
+        double left = cb->u.enc.energy - (n ? cb->u.enc.passes[n - 1].reduction : 0);
+        error += left * rc->refs[i].band->weight;
+    }
+    return error;
+}
+
+j2k_status j2k_rate_packet_bytes(rate_control *rc, uint32_t layer, uint64_t *bytes) {
+    *bytes = 0;
+    for (uint32_t i = 0; i < rc->num_tiles; i++) {
+        tile *t = &rc->tiles[i];
+        tile_style shorter = *t->style; /* as if there were no layers above */
+        shorter.num_layers = (uint16_t)(layer + 1);
+        const tile_style *style = t->style;
+        t->style = &shorter;
+        j2k_arena_reset(rc->scratch);
+        packet_iterator *it = j2k_packets_begin(t, rc->siz, rc->scratch);
+        j2k_status status = it ? J2K_OK : J2K_ERROR_MEMORY;
+        if (it)
+            j2k_packets_prepare(t);
+        packet_id id;
+        byte_sink counter = {NULL, 0, 0};
+        for (uint32_t n = 0; status == J2K_OK && j2k_packets_next(it, &id); n++)
+            status = j2k_packet_write(t, id, &counter, n);
+        t->style = style;
+        TRY(status);
+        *bytes += counter.size;
+    }
+    return J2K_OK;
+}
+
+/* Search the threshold on a logarithmic scale. Between a threshold that fits and one that does not, the bytes
+ * are close to a power law, so that interpolation (with bisection as a safeguard) needs few packet counts. */
+j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, uint64_t *used) {
+    fill_layer(rc, layer, HUGE_VALF);
+    TRY(j2k_rate_packet_bytes(rc, layer, used));
+    if (*used > bytes || rc->max_slope == 0)
+        return J2K_OK; /* not even empty packets fit: the caller gets the smallest there is */
+    fill_layer(rc, layer, 0);
+    uint64_t all;
+    TRY(j2k_rate_packet_bytes(rc, layer, &all));
+    if (all <= bytes) {
+        *used = all;
+        return J2K_OK;
+    }
+    double fits = log2((double)rc->max_slope) + 1e-3, over = log2((double)rc->min_slope);
+    double fits_bytes = (double)*used, over_bytes = (double)all;
+    for (int step = 0; step < 40 && fits - over > 1e-6; step++) {
+        double share = log((double)bytes / fits_bytes) / log(over_bytes / fits_bytes);
+        if (step % 3 == 2 || !(share > 0.02 && share < 0.98))
+            share = 0.5;
+        double middle = fits - share * (fits - over);
+        uint64_t size;
+        fill_layer(rc, layer, (float)exp2(middle));
+        TRY(j2k_rate_packet_bytes(rc, layer, &size));
+        if (size <= bytes) {
+            fits = middle;
+            fits_bytes = (double)size;
+            *used = size;
+            if ((double)size >= 0.9995 * (double)bytes)
+                return J2K_OK;
+        } else {
+            over = middle;
+            over_bytes = (double)size;
+        }
+    }
+    fill_layer(rc, layer, (float)exp2(fits));
+    return J2K_OK;
+}
+
+void j2k_rate_for_error(rate_control *rc, uint32_t layer, double squared_error) {
+    fill_layer(rc, layer, HUGE_VALF);
+    if (rc->max_slope == 0 || error_left(rc, layer) <= squared_error)
+        return;
+    double over = log2((double)rc->max_slope) + 1e-3, fits = log2((double)rc->min_slope) - 1e-3;
+    for (int step = 0; step < 40 && over - fits > 1e-6; step++) {
+        double middle = (over + fits) / 2;
+        fill_layer(rc, layer, (float)exp2(middle));
+        if (error_left(rc, layer) <= squared_error)
+            fits = middle;
+        else
+            over = middle;
+    }
+    fill_layer(rc, layer, (float)exp2(fits));
+}

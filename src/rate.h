@@ -1,0 +1,42 @@
+/* Rate control: post-compression rate-distortion optimisation (T.800 annex J.14).
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_RATE_H
+#define J2K_RATE_H
+
+#include "blocks.h"
+#include "packet.h"
+#include "tile.h"
+
+/* All code-blocks of an image that compete for its bytes. */
+typedef struct rate_control {
+    tile *tiles;
+    uint32_t num_tiles;
+    const image_siz *siz;
+    uint32_t num_layers;
+    block_ref *refs; /* of all tiles */
+    size_t count;
+    arena *scratch; /* reset at will */
+    double energy;  /* squared error of the image with no coding pass at all; set by prepare */
+    float min_slope, max_slope;
+} rate_control;
+
+/* Find each code-block's truncation points, which are the convex hull of its passes in the (bytes, squared
+ * error) plane: sets u.enc.slopes (squared error per byte at a hull point, 0 elsewhere) and allocates
+ * u.enc.layer_passes, all in `memory`. */
+j2k_status j2k_rate_prepare(rate_control *rc, arena *memory);
+
+/* Put all passes that are not in lower layers into `layer`. */
+void j2k_rate_everything(rate_control *rc, uint32_t layer);
+
+/* Fill `layer`, on top of the layers below it, with the best passes such that all packets of layers 0 ..
+ * layer take at most `bytes`; without room for anything they stay empty. *used is their size. */
+j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, uint64_t *used);
+
+/* Fill `layer` with the best passes until the squared error left is at most `squared_error` (or nothing is
+ * left to add). */
+void j2k_rate_for_error(rate_control *rc, uint32_t layer, double squared_error);
+
+/* Bytes of all packets of layers 0 .. layer. */
+j2k_status j2k_rate_packet_bytes(rate_control *rc, uint32_t layer, uint64_t *bytes);
+
+#endif

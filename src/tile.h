@@ -1,0 +1,139 @@
+/* The tile tree: tile, tile-component, resolution, subband, precinct, code-block (T.800 annex B).
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_TILE_H
+#define J2K_TILE_H
+
+#include "arena.h"
+#include "codestream.h"
+#include "geometry.h"
+#include "tagtree.h"
+
+/* Coefficients or samples of one rectangle, 32 bits each: int32_t on the reversible path, float on the
+ * irreversible one. Element (x, y), in the coordinates of the subband or resolution it belongs to, is at data
+ * + (y - area.y0) * stride + (x - area.x0). Rows are aligned to 64 bytes and may be read (not written) up to
+ * 64 bytes past their end. */
+typedef struct plane {
+    void *data;
+    ptrdiff_t stride; /* in elements */
+    rect area;        /* what is stored: the window of the subband or resolution */
+} plane;
+
+/* Encoder: the state of a code-block after one of its coding passes. */
+typedef struct coding_pass {
+    uint32_t length; /* bytes of the code-block's data that a decoder needs for this and all earlier passes */
+    double reduction; /* squared error removed by this and all earlier passes, in quantiser steps squared */
+} coding_pass;
+
+/* Decoder: one packet's contribution to a codeword segment. */
+typedef struct data_chunk {
+    struct data_chunk *next;
+    const uint8_t *data;
+    uint32_t size;
+} data_chunk;
+
+/* Decoder: a codeword segment, that is the passes up to a termination. Without BYPASS and TERMALL a
+ * code-block has one. */
+typedef struct codeword_segment {
+    struct codeword_segment *next;
+    uint16_t num_passes;
+    uint16_t max_passes; /* the segment is complete with so many */
+    uint32_t size;
+} codeword_segment;
+
+typedef struct codeblock {
+    rect area;              /* in subband coordinates */
+    uint8_t zero_bitplanes; /* missing most significant bit-planes (P in B.10.5) */
+    uint8_t lblock;         /* state of the length signalling, B.10.7.1 */
+    uint16_t num_passes;    /* encoder: coded; decoder: passes whose data are kept */
+    uint16_t seen_passes;   /* decoder: passes in all packets read so far, those dropped included */
+    union {
+        struct { /* encoder */
+            const uint8_t *data;
+            const coding_pass *passes; /* num_passes entries */
+            uint16_t *layer_passes;    /* passes in layers 0..l, per layer, cumulative; set by rate control */
+            double energy;             /* squared error without any pass, in quantiser steps squared */
+            float *slopes; /* rate control: hull slope per pass, 0 where it is no truncation point */
+        } enc;
+        struct { /* decoder */
+            data_chunk *first_chunk, *last_chunk;
+            codeword_segment *first_segment, *last_segment;
+        } dec;
+    } u;
+} codeblock;
+
+/* A precinct of one subband. It is made by j2k_precinct_open when a packet first needs it, so that a header
+ * that declares many precincts costs little. */
+typedef struct precinct {
+    codeblock *blocks; /* raster order */
+    uint32_t blocks_wide, blocks_high;
+    tagtree inclusion, zero_bitplanes;
+} precinct;
+
+/* Orientation of a subband (table B.1): HL is high-pass horizontally. */
+enum { BAND_LL = 0, BAND_HL = 1, BAND_LH = 2, BAND_HH = 3 };
+
+typedef struct subband {
+    uint8_t orientation;
+    uint8_t num_bitplanes; /* Mb of equation E-2, ROI shift not included */
+    rect area;
+    plane coefficients; /* data NULL when nothing of the band is needed; area is the window needed */
+    float step;         /* quantiser step Delta_b (E-3), 1 on the reversible path */
+    double weight; /* squared error in the image (sample units) for one squared unit of error in a coefficient
+                      divided by step: (step * L2 norm of the synthesis basis * component's colour gain)^2 */
+    precinct **precincts; /* num_precincts_x * num_precincts_y of the resolution, each NULL until opened */
+} subband;
+
+typedef struct resolution {
+    rect area; /* trx0.. of equation B-14 */
+    uint32_t num_precincts_x, num_precincts_y;
+    uint8_t precinct_w_exp, precinct_h_exp;   /* PPx, PPy */
+    uint8_t codeblock_w_exp, codeblock_h_exp; /* xcb', ycb' of equation B-17 */
+    uint8_t num_bands;                        /* 1 for the lowest resolution, else 3 (HL, LH, HH) */
+    subband bands[3];
+    plane samples; /* LL input of the next higher resolution; the lowest resolution's is bands[0].coefficients
+                      and the highest wanted one is never stored (it is made row by row) */
+} resolution;
+
+typedef struct tile_component {
+    rect area; /* tcx0.. of equation B-12 */
+    const component_style *style;
+    uint8_t num_resolutions;    /* levels + 1 */
+    uint8_t wanted_resolutions; /* num_resolutions - reduce, at least 1 */
+    bool wanted;                /* false: its packets are parsed but nothing is decoded */
+    rect window; /* what is wanted of resolutions[wanted_resolutions - 1], in its coordinates */
+    resolution *resolutions;
+} tile_component;
+
+typedef struct tile {
+    uint32_t index;
+    rect area;
+    const tile_style *style;
+    uint32_t num_components;
+    tile_component *components;
+} tile;
+
+/* Build the tree of tile `index` in `memory`: all rectangles, precinct counts, steps and bit-planes; no
+ * precincts and no coefficients; everything is wanted. `components` and `style` must outlive the tile.
+ * Errors: MEMORY, CORRUPT (a combination that the standard rules out, or counts that overflow). */
+j2k_status j2k_tile_build(tile *t, const image_siz *siz, uint32_t index, const tile_style *style,
+                          const component_style *components, arena *memory, diagnostics *diag);
+
+/* Make one precinct of one subband with its code-blocks and tag trees (no-op when that is done). The only
+ * error is MEMORY. */
+j2k_status j2k_precinct_open(subband *band, const resolution *res, uint32_t precinct_index, arena *memory);
+
+/* The area that precinct `precinct_index` covers in a subband, in subband coordinates, clipped to the band.
+ */
+rect j2k_precinct_area(const subband *band, const resolution *res, uint32_t precinct_index);
+
+/* How many passes from pass number `first_pass` on (0 is the first cleanup pass) belong to one codeword
+ * segment under this code-block style (table D.9); counted from the middle of a segment, what is left of it.
+ * SEGMENT_ENDLESS, more passes than any code-block has, when it is never terminated. */
+enum { SEGMENT_ENDLESS = 255 };
+unsigned j2k_segment_passes(unsigned codeblock_style, unsigned first_pass);
+
+/* Squared L2 norm of the synthesis basis of a subband: `level` >= 1 decompositions (0: the only band of a
+ * component without decomposition), as measured on the inverse transform. */
+double j2k_basis_energy(bool reversible, unsigned level, unsigned orientation);
+
+#endif
