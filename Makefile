@@ -29,7 +29,7 @@ C_FILES := $(wildcard src/*.c src/simd/*.c plugin/*.c tools/*.c tests/unit/*.c t
 H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
 PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/blosc2_grok/*) $(wildcard plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
-.PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-unit sanitize-address sanitize-thread \
+.PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-unit sanitize-address sanitize-thread \
         sanitize-python bench lint format install clean distclean help
 .DELETE_ON_ERROR:
 
@@ -121,6 +121,9 @@ TSAN_SELECT ?= tiles or threads
 NO_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 sanitize: sanitize-unit sanitize-address sanitize-thread sanitize-python
+
+# What continuous integration has time for.
+sanitize-short: sanitize-address sanitize-thread
 
 sanitize-unit:
 	$(MAKE) BUILD=$(ASAN_BUILD) CFLAGS="$(ASAN_CFLAGS)" tool unit-programs

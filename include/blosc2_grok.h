@@ -107,9 +107,8 @@ BLOSC2_GROK_EXPORT int blosc2_grok_encode_array(const void *array, const char *d
                                                 size_t *size, char *error, size_t error_capacity);
 BLOSC2_GROK_EXPORT void blosc2_grok_free(void *data);
 
-/* What to decode; NULL where a pointer to it is taken means everything. Begin with struct_size = sizeof. */
+/* What to decode; NULL where a pointer to it is taken means everything. */
 typedef struct {
-    size_t struct_size;
     uint32_t reduce;      /* resolution levels to leave out */
     uint32_t layers;      /* quality layers to decode, 0: all */
     uint32_t use_region;  /* 0 or 1 */

@@ -21,10 +21,12 @@ FAMILY_EXPORT int ALIAS_DECODER(const uint8_t *input, int32_t input_len, uint8_t
 int ALIAS_ENCODER(const uint8_t *input, int32_t input_len, uint8_t *output, int32_t output_len, uint8_t meta,
                   blosc2_cparams *cparams, const void *chunk) {
     (void)chunk;
-    return blosc2_grok_family_encode(ALIAS_STYLE, input, input_len, output, output_len, meta, cparams);
+    return j2k_plugin_encode(ALIAS_STYLE, input, input_len, output, output_len, meta, cparams);
 }
 
 int ALIAS_DECODER(const uint8_t *input, int32_t input_len, uint8_t *output, int32_t output_len, uint8_t meta,
                   blosc2_dparams *dparams, const void *chunk) {
-    return blosc2_grok_decoder(input, input_len, output, output_len, meta, dparams, chunk);
+    (void)meta;
+    (void)chunk;
+    return j2k_plugin_decode(input, input_len, output, output_len, dparams);
 }

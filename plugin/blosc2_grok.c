@@ -172,17 +172,22 @@ static j2k_status encode_block(block *b, const uint8_t *input, uint8_t *output, 
         status = check_filters(b, p, why);
     if (status != J2K_OK)
         return status;
+    layout_fit_depth(&b->layout, input);
+    if (b->layout.depth > ENCODER_DEPTH && !params_lossy(p))
+        return J2K_ERROR_BUFFER; /* stored as it is, which is lossless too */
     unsigned threads = threads_per_block(p->num_threads, b->cparams->nthreads, b->blocks_per_chunk);
     return codec_encode(&b->layout, p, threads, true, input, output, (size_t)capacity, size, why);
 }
 
-int blosc2_grok_family_encode(uint32_t style, const uint8_t *input, int32_t input_len, uint8_t *output,
-                              int32_t output_len, uint8_t meta, blosc2_cparams *cparams) {
+int j2k_plugin_encode(uint32_t style, const uint8_t *input, int32_t input_len, uint8_t *output,
+                      int32_t output_len, uint8_t meta, blosc2_cparams *cparams) {
     diagnosis why = {""};
     params p;
-    params_set_defaults(&p);
-    if (!input || !output || !cparams || input_len <= 0 || output_len <= 0)
-        return input_len > 0 && output_len <= 0 ? 0 : ABI_ERROR_CODEC_PARAM;
+    if (!input || !output || !cparams || input_len <= 0)
+        return ABI_ERROR_CODEC_PARAM;
+    if (output_len <= 0)
+        return 0;
+    (void)state_get_defaults(&p, &why); /* for verbose, should it fail before the parameters are known */
     block b;
     memset(&b, 0, sizeof b);
     b.cparams = cparams;
@@ -201,7 +206,7 @@ int blosc2_grok_family_encode(uint32_t style, const uint8_t *input, int32_t inpu
 int blosc2_grok_encoder(const uint8_t *input, int32_t input_len, uint8_t *output, int32_t output_len,
                         uint8_t meta, blosc2_cparams *cparams, const void *chunk) {
     (void)chunk;
-    return blosc2_grok_family_encode(0, input, input_len, output, output_len, meta, cparams);
+    return j2k_plugin_encode(0, input, input_len, output, output_len, meta, cparams);
 }
 
 /* ---- decoding
@@ -215,16 +220,13 @@ static int64_t blocks_of(const blosc2_dparams *dparams) {
     return ((int64_t)schunk->chunksize + schunk->blocksize - 1) / schunk->blocksize;
 }
 
-int blosc2_grok_decoder(const uint8_t *input, int32_t input_len, uint8_t *output, int32_t output_len,
-                        uint8_t meta, blosc2_dparams *dparams, const void *chunk) {
-    (void)meta;
-    (void)chunk;
+int j2k_plugin_decode(const uint8_t *input, int32_t input_len, uint8_t *output, int32_t output_len,
+                      blosc2_dparams *dparams) {
     diagnosis why = {""};
     params p;
     if (!input || !output || input_len <= 0 || output_len <= 0)
         return ABI_ERROR_CODEC_PARAM;
-    if (state_get_defaults(&p, &why) != J2K_OK) /* bad ones concern the encoder only */
-        params_set_defaults(&p);
+    (void)state_get_defaults(&p, &why); /* bad ones concern the encoder only */
     unsigned threads =
         threads_per_block(p.num_threads, dparams ? dparams->nthreads : 1, dparams ? blocks_of(dparams) : 1);
     j2k_status status = codec_decode(input, (size_t)input_len, threads, output, (size_t)output_len, &why);
@@ -233,6 +235,13 @@ int blosc2_grok_decoder(const uint8_t *input, int32_t input_len, uint8_t *output
         return blosc2_error(status);
     }
     return output_len;
+}
+
+int blosc2_grok_decoder(const uint8_t *input, int32_t input_len, uint8_t *output, int32_t output_len,
+                        uint8_t meta, blosc2_dparams *dparams, const void *chunk) {
+    (void)meta;
+    (void)chunk;
+    return j2k_plugin_decode(input, input_len, output, output_len, dparams);
 }
 
 /* ---- parameters of the process
@@ -325,8 +334,7 @@ int blosc2_grok_set_defaults(const char *text) {
 size_t blosc2_grok_get_defaults(char *text, size_t capacity) {
     diagnosis why;
     params p;
-    if (state_get_defaults(&p, &why) != J2K_OK)
-        params_set_defaults(&p);
+    (void)state_get_defaults(&p, &why); /* those that were good last, when they are bad now */
     return params_format(&p, text, capacity);
 }
 

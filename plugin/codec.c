@@ -62,6 +62,9 @@ static j2k_status out_of_memory(diagnosis *why) {
 
 j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, bool mark_byte_order,
                         const void *data, void *out, size_t capacity, size_t *size, diagnosis *why) {
+    if (l->depth > ENCODER_DEPTH)
+        return fail(why, J2K_ERROR_UNSUPPORTED, "dtype %s: the values need %u bits; at most %d are supported",
+                    l->dtype, l->depth, ENCODER_DEPTH);
     j2k_encode_options options;
     j2k_status status = params_to_options(p, l, &options, why);
     if (status == J2K_OK)
@@ -109,18 +112,16 @@ static j2k_status layout_of_stream(const j2k_header *header, size_t out_size, la
         if (info->width != first->width || info->height != first->height)
             return fail(why, J2K_ERROR_UNSUPPORTED, "components of different size do not make a block");
     }
-    uint64_t samples = (uint64_t)first->width * first->height; /* below 2^64; times 16384 might not be */
-    if (samples == 0 || samples > out_size || samples * header->num_components > out_size ||
-        out_size % (samples * header->num_components) != 0)
+    /* No product below passes 2^64: samples are at most out_size when it matters, components at most 16384.
+     */
+    uint64_t samples = (uint64_t)first->width * first->height;
+    uint64_t all = samples <= out_size ? samples * header->num_components : 0;
+    if (all == 0 || (out_size != all && out_size != 2 * all && out_size != 4 * all))
         return fail(why, J2K_ERROR_CORRUPT,
                     "an image of %u x %u x %u samples does not make a block of %llu bytes",
                     (unsigned)first->height, (unsigned)first->width, (unsigned)header->num_components,
                     (unsigned long long)out_size);
-    uint64_t sample_size = out_size / (samples * header->num_components);
-    if (sample_size != 1 && sample_size != 2 && sample_size != 4)
-        return fail(why, J2K_ERROR_CORRUPT, "a block of %llu bytes for %llu samples",
-                    (unsigned long long)out_size, (unsigned long long)(samples * header->num_components));
-    l->sample_size = (uint32_t)sample_size;
+    l->sample_size = (uint32_t)(out_size / all);
     l->width = first->width;
     l->height = first->height;
     l->num_components = header->num_components;

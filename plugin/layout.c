@@ -51,9 +51,10 @@ j2k_status layout_set_dtype(layout *l, const char *dtype, uint32_t typesize, dia
     unsigned long size = kind ? strtoul(text + 1, &end, 10) : 0;
     if (!kind || end == text + 1 || *end || size > 64)
         size = 0;
-    if (kind == 'u' && size == 1 && typesize > 1) {
+    bool any = (kind == 'u' && size == 1) || ((kind == 'S' || kind == 'V') && size == typesize);
+    if (typesize && any) {
+        kind = 'u';
         size = typesize;
-        snprintf(l->dtype, sizeof l->dtype, "uint%lu (typesize %lu)", 8 * size, size);
     }
     bool known =
         (kind == 'b' && size == 1) || ((kind == 'u' || kind == 'i') && (size == 1 || size == 2 || size == 4));
@@ -112,6 +113,29 @@ j2k_status layout_set_shape(layout *l, int ndim, const int64_t *shape, diagnosis
     for (int i = 0; i < ndim - 2; i++)
         planes *= shape[i];
     return set_geometry(l, planes, shape[ndim - 2], shape[ndim - 1], components, why);
+}
+
+static uint32_t load32(const uint8_t *bytes, bool swapped) {
+    uint32_t v;
+    memcpy(&v, bytes, sizeof v);
+    return swapped ? v >> 24 | (v >> 8 & 0xFF00) | (v << 8 & 0xFF0000) | v << 24 : v;
+}
+
+void layout_fit_depth(layout *l, const void *data) {
+    if (l->sample_size != 4)
+        return;
+    /* A negative number needs the bits of its complement, and both kinds one for the sign. */
+    const uint8_t *bytes = data;
+    uint64_t count = layout_size(l) / 4;
+    uint32_t used = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t v = load32(bytes + 4 * i, l->byte_swapped);
+        used |= l->is_signed && v >> 31 ? ~v : v;
+    }
+    uint8_t depth = l->is_signed;
+    for (; used; used >>= 1)
+        depth++;
+    l->depth = depth > 8 ? depth : 8;
 }
 
 uint64_t layout_size(const layout *l) {

@@ -22,12 +22,18 @@ typedef struct layout {
 } layout;
 
 /* Set type, depth, sign, byte order and sample_size from NumPy's dtype text. typesize: bytes an element, or 0
- * to take it from the dtype. C-Blosc2 stores "|u1" when a C program gives no dtype; with a larger typesize it
- * means unsigned integers. */
+ * to take it from the dtype. When a C program gives no dtype, C-Blosc2 stores "|u1" or "|S2" for elements of
+ * two bytes, and HDF5's Blosc2 filter always stores "|V2": with a typesize all of these mean unsigned
+ * integers of that size. */
 j2k_status layout_set_dtype(layout *l, const char *dtype, uint32_t typesize, diagnosis *why);
 
 /* Set the geometry from the shape. */
 j2k_status layout_set_shape(layout *l, int ndim, const int64_t *shape, diagnosis *why);
+
+/* Of 32-bit samples: lower the depth to the bits that these need, since the engine's encoder takes at most
+ * ENCODER_DEPTH. */
+enum { ENCODER_DEPTH = 26 };
+void layout_fit_depth(layout *l, const void *data);
 
 /* Bytes of the whole array. */
 uint64_t layout_size(const layout *l);

@@ -31,7 +31,8 @@ typedef struct parameter {
 static const choice booleans[] = {{"false", 0}, {"true", 1}, {"False", 0}, {"True", 1}, {NULL, 0}};
 static const choice tristate[] = {{"auto", -1}, {"false", 0}, {"true", 1}, {"None", -1},
                                   {"False", 0}, {"True", 1},  {NULL, 0}};
-static const choice transforms[] = {{"auto", -1}, {"0", 0}, {"1", 1}, {"None", -1}, {NULL, 0}};
+static const choice transforms[] = {{"auto", -1}, {"0", 0},    {"1", 1}, {"None", -1},
+                                    {"false", 0}, {"true", 1}, {NULL, 0}};
 static const choice qualities[] = {{"none", QUALITY_NONE}, {"rates", QUALITY_RATES}, {"dB", QUALITY_DB},
                                    {"None", QUALITY_NONE}, {"", QUALITY_NONE},       {NULL, 0}};
 static const choice progressions[] = {{"LRCP", J2K_LRCP}, {"RLCP", J2K_RLCP}, {"RPCL", J2K_RPCL},
@@ -384,6 +385,16 @@ j2k_status params_check(const params *p, diagnosis *why) {
         return fail(why, J2K_ERROR_ARGUMENT,
                     "tile_size: %lld x %lld is not allowed; allowed: (width, height), or (0, 0)",
                     (long long)tile[0], (long long)tile[1]);
+    for (int i = 0; i < 2; i++) {
+        /* T.800 B.3: the first tile holds the image's upper left corner. */
+        int64_t origin = p->tile_offset[i], size = p->tile_size[i], corner = p->offset[i];
+        if (origin > corner || (size && origin + size <= corner))
+            return fail(why, J2K_ERROR_ARGUMENT,
+                        "tile_offset: %lld is not allowed with offset %lld and tile_size %lld; allowed: "
+                        "tile_offset <= offset < "
+                        "tile_offset + tile_size",
+                        (long long)origin, (long long)corner, (long long)size);
+    }
     if (p->quality_mode == QUALITY_NONE)
         return J2K_OK;
     if (p->num_quality_layers < 1)

@@ -8,7 +8,8 @@
 /* One lock guards all of it; it is held for copies only, never while a block is coded. After a fork the child
  * goes on with the parent's defaults and without its contexts' threads. */
 
-/* Copy the defaults. Fails when they were last set to something bad through blosc2_grok_set_default_params.
+/* Copy the defaults. Fails, having copied them, when they were last set to something bad through
+ * blosc2_grok_set_default_params.
  */
 j2k_status state_get_defaults(params *p, diagnosis *why);
 

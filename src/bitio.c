@@ -44,7 +44,6 @@ void j2k_bits_begin(bit_writer *writer, byte_sink *sink) {
     writer->sink = sink;
     writer->buffer = 0;
     writer->free_bits = 8;
-    writer->stuffed = false;
 }
 
 void j2k_bits_flush(bit_writer *writer) {
@@ -52,8 +51,7 @@ void j2k_bits_flush(bit_writer *writer) {
     if (sink->size < sink->capacity)
         sink->data[sink->size] = (uint8_t)writer->buffer;
     sink->size++;
-    writer->stuffed = writer->buffer == 0xFF;
-    writer->free_bits = writer->stuffed ? 7 : 8;
+    writer->free_bits = writer->buffer == 0xFF ? 7 : 8;
     writer->buffer = 0;
 }
 
@@ -69,8 +67,7 @@ void j2k_bits_put_n(bit_writer *writer, uint32_t value, unsigned count) {
 }
 
 void j2k_bits_end(bit_writer *writer) {
-    unsigned room = writer->stuffed ? 7 : 8;
-    if (writer->free_bits < room || writer->stuffed) {
+    if (writer->free_bits < 8) { /* bits are waiting, or the byte before was FF */
         writer->buffer <<= writer->free_bits;
         j2k_bits_flush(writer);
     }

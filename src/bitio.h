@@ -31,8 +31,7 @@ static inline unsigned j2k_bits_get(bit_reader *reader) { /* one bit */
 typedef struct bit_writer {
     byte_sink *sink;
     unsigned buffer;    /* bits of the current byte */
-    unsigned free_bits; /* how many it still takes */
-    bool stuffed;       /* the byte before was FF: this one holds 7 bits */
+    unsigned free_bits; /* how many it still takes: of 8, or of 7 when the byte before was FF */
 } bit_writer;
 
 void j2k_bits_begin(bit_writer *writer, byte_sink *sink);

@@ -33,13 +33,15 @@ typedef struct encode_job {
     uint8_t orientation;   /* BAND_LL.. */
     uint8_t style;         /* OR of j2k_codeblock_style */
     uint8_t num_bitplanes; /* Mb + ROI shift: zero_bitplanes = num_bitplanes - coded planes */
+    uint8_t ht_sets;       /* HT: from how many of the lowest bit-planes rate control is to choose that of the
+                              cleanup       pass; 0 and 1: the lowest, and distortions are not measured (see ht_enc.c) */
     /* results */
     uint8_t zero_bitplanes; /* num_bitplanes when all samples are 0: num_passes is 0 then */
     uint16_t num_passes;
     coding_pass *passes; /* in the arena given */
     const uint8_t *data; /* in the arena given; passes[num_passes - 1].length bytes */
-    double energy; /* sum of the squared coded magnitudes (fraction bits included), in quantiser steps squared: the
-                    * squared error that is left without any pass */
+    double energy;       /* sum of the squared coded magnitudes (fraction bits included), in quantiser steps
+                          * squared: the       squared error that is left without any pass */
 } encode_job;
 
 /* Where a decoder puts a code-block's coefficients, and how integers become coefficients (E.1.2). Only the

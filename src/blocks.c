@@ -93,7 +93,13 @@ static j2k_status open_precincts(tile *t, arena *memory) {
     return J2K_OK;
 }
 
-static encode_job make_encode_job(const block_ref *ref) {
+unsigned j2k_block_plane_limit(const block_ref *ref) {
+    const component_style *style = ref->component->style;
+    unsigned planes = ref->band->num_bitplanes + style->roi_shift + 7u - style->quant.guard_bits;
+    return planes < MAX_BITPLANES ? planes : MAX_BITPLANES;
+}
+
+static encode_job make_encode_job(const block_ref *ref, unsigned ht_sets) {
     const subband *band = ref->band;
     const component_style *style = ref->component->style;
     rect area = ref->block->area;
@@ -109,7 +115,8 @@ static encode_job make_encode_job(const block_ref *ref) {
         .height = (uint16_t)rect_height(area),
         .orientation = band->orientation,
         .style = style->coding.codeblock_style,
-        .num_bitplanes = MAX_BITPLANES,
+        .num_bitplanes = (uint8_t)j2k_block_plane_limit(ref),
+        .ht_sets = (uint8_t)ht_sets,
     };
     return job;
 }
@@ -124,15 +131,15 @@ static void encode_task(void *user, size_t index, unsigned worker_index) {
         j2k_blocks_encode(coder, list->encode + index * list->batch, batch_count(list, index), &w->results);
 }
 
-j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, arena *memory, block_ref **refs,
-                                  size_t *count) {
+j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, unsigned ht_sets, arena *memory,
+                                  block_ref **refs, size_t *count) {
     TRY(open_precincts(t, memory));
     TRY(j2k_blocks_collect(t, true, memory, refs, count));
     job_list list = {.context = context, .count = *count};
     list.encode = ARENA_ALLOC(&context->work, encode_job, *count);
     RETURN_IF(!list.encode, J2K_ERROR_MEMORY);
     for (size_t i = 0; i < *count; i++)
-        list.encode[i] = make_encode_job(&(*refs)[i]);
+        list.encode[i] = make_encode_job(&(*refs)[i], ht_sets);
     bool ht = (t->components[0].style->coding.codeblock_style & J2K_STYLE_HT) != 0;
     list.batch = batch_size(context, *count, j2k_block_encode_batch(context->cpu, ht));
     j2k_workers_begin(context);
@@ -183,7 +190,7 @@ static decode_job make_decode_job(const block_ref *ref, rect stored) {
         .width = (uint16_t)rect_width(cb->area),
         .height = (uint16_t)rect_height(cb->area),
         .orientation = band->orientation,
-        .style = style->coding.codeblock_style,
+        .style = (uint8_t)codeblock_style(cb, style->coding.codeblock_style),
         .num_bitplanes = (uint8_t)(planes > cb->zero_bitplanes ? planes - cb->zero_bitplanes : 0),
         .num_passes = cb->num_passes,
         .data_size = size,

@@ -17,11 +17,15 @@ typedef struct block_ref {
  * resolutions that are not wanted only when `all`. */
 j2k_status j2k_blocks_collect(const tile *t, bool all, arena *memory, block_ref **refs, size_t *count);
 
+/* Encoder: the most magnitude bit-planes that a code-block can get: those of its subband if all seven
+ * possible guard bits were used. */
+unsigned j2k_block_plane_limit(const block_ref *ref);
+
 /* Encoder: open all precincts, then code the code-blocks' coefficients. Data and passes go to the workers'
- * results arenas. zero_bitplanes is left relative to MAX_BITPLANES (see j2k_fit_guard_bits in encode.c).
- * `refs` stays valid with `memory`. */
-j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, arena *memory, block_ref **refs,
-                                  size_t *count);
+ * results arenas. zero_bitplanes is left relative to j2k_block_plane_limit (see fit_guard_bits in encode.c).
+ * `refs` stays valid with `memory`. ht_sets: see encode_job. */
+j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, unsigned ht_sets, arena *memory,
+                                  block_ref **refs, size_t *count);
 
 /* Decoder: fill all coefficient planes that j2k_tile_inverse_prepare allocated. *sound is false when a
  * code-block's data contradict themselves. */

@@ -91,6 +91,13 @@ static void warn_if_repeated(const segment *s, bool repeated) {
         j2k_segment_warn(s, "occurs again; the last one counts");
 }
 
+/* Unknown segments are to be skipped (A.1.2). The reserved markers that stand alone mean nothing here; all
+ * others may be the mark of damage. */
+static void skip_unknown(const segment *s) {
+    if (s->data)
+        j2k_segment_warn(s, "unknown, skipped");
+}
+
 static j2k_status read_main_comment(const segment *s, codestream *cs) {
     if (s->size < 2)
         return j2k_segment_fail(s, J2K_ERROR_CORRUPT, "length %zu is wrong", s->size + 2);
@@ -160,7 +167,8 @@ static j2k_status read_main_segment(main_reader *m, const segment *s) {
     default:
         if (s->marker >= MARKER_DCO && s->marker <= MARKER_ATK)
             return j2k_segment_fail(s, J2K_ERROR_UNSUPPORTED, "an extension of Part 2");
-        return J2K_OK; /* unknown segments are to be skipped (A.1.2) */
+        skip_unknown(s);
+        return J2K_OK;
     }
 }
 
@@ -332,6 +340,7 @@ static j2k_status read_part_segment(tiles_reader *t, tile_part *part, const segm
     default:
         if (s->marker >= MARKER_DCO && s->marker <= MARKER_ATK)
             return j2k_segment_fail(s, J2K_ERROR_UNSUPPORTED, "an extension of Part 2");
+        skip_unknown(s);
         return J2K_OK;
     }
 }
@@ -355,7 +364,6 @@ static j2k_status read_part_header(tiles_reader *t, tile_part *part, size_t offs
 static j2k_status take_ppm(tiles_reader *t, const segment *sot, byte_span *span) {
     const byte_span *ppm = &t->cs->ppm;
     size_t left = ppm->size - t->ppm_used;
-    *span = (byte_span){ppm->data + t->ppm_used, 0};
     if (!t->cs->has_ppm)
         return J2K_OK;
     if (left < 4)

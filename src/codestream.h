@@ -143,7 +143,6 @@ void j2k_put_u16(byte_sink *sink, unsigned value);
 void j2k_put_u32(byte_sink *sink, uint32_t value);
 /* Overwrite 4 bytes at offset with a big-endian value, as far as they lie inside the capacity. */
 void j2k_patch_u32(byte_sink *sink, size_t offset, uint32_t value);
-
 void j2k_patch_u16(byte_sink *sink, size_t offset, unsigned value);
 
 /* SOC, SIZ, CAP (when cs->has_cap or a component is HT; bit 14 of Rsiz is then set), COD, COC (components

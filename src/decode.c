@@ -228,8 +228,9 @@ static j2k_status decode_tile(decoder *d, uint32_t index, const j2k_image *image
     j2k_arena_reset(&context->work);
     tile t;
     memset(&t, 0, sizeof t);
-    TRY(j2k_tile_build(&t, &d->cs.siz, index, &header->style, header->components, &context->work,
-                       &context->diag));
+    const tile_style *style = header->present ? &header->style : &d->cs.style;
+    const component_style *components = header->present ? header->components : d->cs.components;
+    TRY(j2k_tile_build(&t, &d->cs.siz, index, style, components, &context->work, &context->diag));
     bool anything, complete = true, sound = true;
     TRY(tile_select(d, &t, &anything));
     if (!anything)

@@ -11,7 +11,11 @@
  * gives the same result bit for bit: float kernels use the same operations in the same order and are built
  * without contraction. Signed sums wrap around, since a hostile stream can make any of them overflow. */
 
-/* T.800 annex F. "Extended" rows: see dwt.c. */
+/* T.800 annex F. "Extended" rows: see dwt.c. All rows but the results of forward*_row and those of scale lie
+ * in the scratch memory of dwt.c and have DWT_SLACK elements behind their end (the half rows behind the
+ * longer one's) that may be read and, behind rows to be written, overwritten. */
+enum { DWT_SLACK = 112 };
+
 typedef struct dwt_kernels {
     /* One lifting step over rows, in place on x; a and b may be the same row. */
     void (*predict53)(int32_t *x, const int32_t *a, const int32_t *b, size_t n);      /* x -= (a + b) >> 1 */
@@ -33,8 +37,9 @@ typedef struct dwt_kernels {
     void (*chain97)(const float *ahead, float *x0, float *x1, float *x2, float *x3, const float *behind,
                     const float factors[4], size_t n);
 
-    /* Horizontal transform of an extended row x whose first sample is x[parity]: the high-pass results
-     * belong to x[1], x[3], ..., the low-pass ones to x[2 * parity], x[2 * parity + 2], ... */
+    /* Horizontal transform of an extended row x of two samples or more, whose first sample is x[parity]: the
+     * high-pass results belong to x[1], x[3], ..., the low-pass ones to x[2 * parity], x[2 * parity + 2], ...
+     */
     void (*forward53_row)(const int32_t *x, unsigned parity, size_t num_low, size_t num_high, int32_t *low,
                           int32_t *high);
     /* scratch: two extended half rows */
@@ -73,6 +78,13 @@ typedef struct image_kernels {
     void (*store_u8x3)(const int32_t *in, size_t n, int32_t offset, int32_t max, uint8_t *out);
     void (*store_u16)(const int32_t *in, size_t n, int32_t offset, int32_t max, uint16_t *out);
     void (*store_u16x3)(const int32_t *in, size_t n, int32_t offset, int32_t max, uint16_t *out);
+    /* Three interleaved components together with their transform. */
+    void (*load_rgb8_rct)(const uint8_t *in, size_t n, int32_t offset, int32_t *c0, int32_t *c1, int32_t *c2);
+    void (*load_rgb8_ict)(const uint8_t *in, size_t n, int32_t offset, float *c0, float *c1, float *c2);
+    void (*store_rgb8_rct)(const int32_t *c0, const int32_t *c1, const int32_t *c2, size_t n, int32_t offset,
+                           int32_t max, uint8_t *out);
+    void (*store_rgb8_ict)(const float *c0, const float *c1, const float *c2, size_t n, int32_t offset,
+                           int32_t max, uint8_t *out);
     void (*int_to_float)(const int32_t *in, size_t n, float *out);
     /* to nearest, half away from zero, limited to +-2^30; NaN gives the lower limit */
     void (*float_to_int)(const float *in, size_t n, int32_t *out);
@@ -93,6 +105,14 @@ extern const dwt_kernels j2k_dwt_c;
 extern const colour_kernels j2k_colour_c;
 extern const quant_kernels j2k_quant_c;
 extern const image_kernels j2k_image_c;
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define J2K_DSP_X86 1
+extern const dwt_kernels j2k_dwt_avx2, j2k_dwt_avx512;
+extern const colour_kernels j2k_colour_avx2, j2k_colour_avx512;
+extern const quant_kernels j2k_quant_avx2, j2k_quant_avx512;
+extern const image_kernels j2k_image_avx2, j2k_image_avx512;
+#endif
 
 /* Sums that wrap around. */
 static inline int32_t wrap_add(int32_t a, int32_t b) {

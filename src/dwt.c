@@ -30,10 +30,10 @@
  * 9/7: the scaling by K of both directions is one multiplication per coefficient: nothing for HL and LH. */
 
 enum {
-    EXTENSION = 8,   /* samples copied at each end of a row: 5 are needed */
-    ROW_MARGIN = 16, /* elements in front of a row: extension and alignment */
-    ROW_SLACK = 48,  /* elements behind a row: extension and what vector kernels touch beyond it */
-    NUM_ROWS = 8     /* the ring and two half rows */
+    EXTENSION = 8,                         /* samples copied at each end of a row: 5 are needed */
+    ROW_MARGIN = 16,                       /* elements in front of a row: extension and alignment */
+    ROW_SLACK = EXTENSION + 1 + DWT_SLACK, /* elements behind a row; a row may begin one element later */
+    NUM_ROWS = 8                           /* the ring and two half rows */
 };
 
 /* Table F.4. */
@@ -391,12 +391,18 @@ static void forward_emit_chain(dwt_forward *f, uint64_t y) {
             forward_emit(f, (uint32_t)(row - l->num_steps));
 }
 
+void *j2k_dwt_forward_row(dwt_forward *f) {
+    return lifting_row(&f->lifting, f->next_row);
+}
+
 void j2k_dwt_forward_push(dwt_forward *f, const void *row) {
     dwt_lifting *l = &f->lifting;
     uint64_t y = f->next_row;
     if (y >= f->end_row)
         return;
-    memcpy(lifting_row(l, y), row, 4 * (size_t)l->width);
+    void *to = lifting_row(l, y);
+    if (row != to)
+        memcpy(to, row, 4 * (size_t)l->width);
     f->next_row++;
     if (rect_height(f->area) == 1) {
         forward_emit(f, (uint32_t)y);
@@ -487,14 +493,19 @@ static void inverse_advance(dwt_inverse *v, uint64_t y) {
     }
 }
 
-void j2k_dwt_inverse_pull(dwt_inverse *v, void *out) {
+const void *j2k_dwt_inverse_next(dwt_inverse *v) {
     uint32_t y = v->next_row;
     if (y >= v->window.y1 || rect_empty(v->window))
-        return;
+        return NULL;
     v->next_row++;
     inverse_advance(v, y);
-    const int32_t *row = lifting_row(&v->lifting, y);
-    memcpy(out, row + (v->window.x0 - v->lifting.x0), 4 * (size_t)rect_width(v->window));
+    return (int32_t *)lifting_row(&v->lifting, y) + (v->window.x0 - v->lifting.x0);
+}
+
+void j2k_dwt_inverse_pull(dwt_inverse *v, void *out) {
+    const void *row = j2k_dwt_inverse_next(v);
+    if (row)
+        memcpy(out, row, 4 * (size_t)rect_width(v->window));
 }
 
 /* ---- norms ---- */

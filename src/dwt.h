@@ -57,6 +57,9 @@ void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversib
                            uint32_t out_y0, uint32_t out_y1, void *scratch);
 /* One input row of width(area) elements. The row is not changed. */
 void j2k_dwt_forward_push(dwt_forward *f, const void *row);
+/* Where the next row may be made in place, to push it without a copy: width(area) elements. Valid until the
+ * next push, and only while next_row < end_row. */
+void *j2k_dwt_forward_row(dwt_forward *f);
 
 /* ---- inverse: one level, LL, HL, LH, HH rows -> res rows out ---- */
 
@@ -78,5 +81,8 @@ void j2k_dwt_inverse_begin(dwt_inverse *v, const dsp_kernels *dsp, bool reversib
                            plane ll, plane hl, plane lh, plane hh, void *scratch);
 /* The next row: width(window) elements to out. */
 void j2k_dwt_inverse_pull(dwt_inverse *v, void *out);
+/* The same without a copy: the row stays valid until the next call and must not be changed. NULL when all
+ * rows have been made. */
+const void *j2k_dwt_inverse_next(dwt_inverse *v);
 
 #endif

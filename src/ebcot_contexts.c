@@ -141,7 +141,7 @@ J2K_INLINE void add_significance(pass_sums *sums, const uint32_t *magnitudes, ui
 
 uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, uint8_t *out, pass_sums *sums) {
     ptrdiff_t pitch = block->pitch;
-    bool causal = block->style & J2K_STYLE_CAUSAL;
+    bool causal = block->shape.style & J2K_STYLE_CAUSAL;
     size_t index = 0;
     const uint64_t *plane_bits = block->bits + (size_t)plane * block->stripes * block->words;
     for (unsigned s = 0; s < block->stripes; s++) {
@@ -165,14 +165,14 @@ uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, ui
             }
             block->visited[index] = members;
             if (!found) {
-                label_slices zero = zero_coding(&n, block->orientation, 0);
+                label_slices zero = zero_coding(&n, block->shape.orientation, 0);
                 for (uint64_t m = members; m; m &= m - 1)
                     *out++ = zero_symbol(&zero, lowest_bit64(m));
                 continue;
             }
             n = look_around(at, pitch, before, before | found, causal);
             *at = before | found;
-            label_slices zero = zero_coding(&n, block->orientation, bits);
+            label_slices zero = zero_coding(&n, block->shape.orientation, bits);
             label_slices sign = sign_coding(&n, block->negative + bordered, pitch);
             if (raw)
                 sign.decision = block->negative[bordered];
@@ -183,7 +183,7 @@ uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, ui
                 out += 1 + bit_at(bits, i);
             }
             add_significance(sums, block->magnitudes + index * WORD_SAMPLES, found,
-                             plane + block->fraction_bits);
+                             plane + block->shape.fraction_bits);
         }
     }
     return out;
@@ -191,8 +191,8 @@ uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, ui
 
 uint8_t *j2k_ebcot_refinement(ebcot_block *block, unsigned plane, uint8_t *out, pass_sums *sums) {
     ptrdiff_t pitch = block->pitch;
-    bool causal = block->style & J2K_STYLE_CAUSAL;
-    unsigned b = plane + block->fraction_bits;
+    bool causal = block->shape.style & J2K_STYLE_CAUSAL;
+    unsigned b = plane + block->shape.fraction_bits;
     uint32_t below = (UINT32_C(1) << b) - 1;
     int64_t all_rest = 0, zeros_rest = 0;
     uint32_t count = 0, ones = 0;
@@ -284,7 +284,7 @@ J2K_INLINE uint8_t *cleanup_word(ebcot_block *block, size_t index, size_t border
             *out++ = CTX_RUN;
         return out;
     }
-    label_slices zero = zero_coding(&n, block->orientation, bits), sign = {0, 0, 0, 0, 0};
+    label_slices zero = zero_coding(&n, block->shape.orientation, bits), sign = {0, 0, 0, 0, 0};
     if (*found)
         sign = sign_coding(&n, block->negative + bordered, block->pitch);
     uint64_t run_rows = (runs << 4) - runs;
@@ -303,7 +303,7 @@ J2K_INLINE uint8_t *cleanup_word(ebcot_block *block, size_t index, size_t border
 }
 
 uint8_t *j2k_ebcot_cleanup(ebcot_block *block, unsigned plane, uint8_t *out, pass_sums *sums) {
-    bool causal = block->style & J2K_STYLE_CAUSAL;
+    bool causal = block->shape.style & J2K_STYLE_CAUSAL;
     size_t index = 0;
     const uint64_t *plane_bits = block->bits + (size_t)plane * block->stripes * block->words;
     for (unsigned s = 0; s < block->stripes; s++) {
@@ -313,13 +313,77 @@ uint8_t *j2k_ebcot_cleanup(ebcot_block *block, unsigned plane, uint8_t *out, pas
                                causal, out, &found);
             block->visited[index] = 0;
             add_significance(sums, block->magnitudes + index * WORD_SAMPLES, found,
-                             plane + block->fraction_bits);
+                             plane + block->shape.fraction_bits);
         }
     }
-    if (block->style & J2K_STYLE_SEGMENTATION) { /* D.5: the symbol 1010 */
+    if (block->shape.style & J2K_STYLE_SEGMENTATION) { /* D.5: the symbol 1010 */
         out[0] = out[2] = CTX_UNIFORM | 1 << MQ_DECISION_SHIFT;
         out[1] = out[3] = CTX_UNIFORM;
         out += 4;
     }
     return out;
+}
+
+/* ---- loading ---- */
+
+/* Transpose 32 x 32 bits: bit i of word k becomes bit k of word i. */
+static void transpose32(uint32_t words[32]) {
+    uint32_t mask = 0x0000FFFF;
+    for (unsigned step = 16; step; step /= 2, mask ^= mask << step)
+        for (unsigned k = 0; k < 32; k = (k + step + 1) & ~step) {
+            uint32_t t = (words[k] >> step ^ words[k + step]) & mask;
+            words[k] ^= t << step;
+            words[k + step] ^= t;
+        }
+}
+
+/* One word: magnitudes in scan order, signs, and the samples inside the block. */
+static void load_word(ebcot_block *block, const uint32_t *samples, size_t stride, unsigned rows,
+                      unsigned columns, size_t index, size_t bordered) {
+    uint32_t *magnitudes = block->magnitudes + index * WORD_SAMPLES;
+    uint64_t negative = 0, valid = 0;
+    if (rows < 4 || columns < WORD_COLUMNS)
+        memset(magnitudes, 0, WORD_SAMPLES * sizeof *magnitudes);
+    for (unsigned r = 0; r < rows; r++) {
+        const uint32_t *row = samples + r * stride;
+        for (unsigned c = 0; c < columns; c++) {
+            magnitudes[4 * c + r] = row[c] & 0x7FFFFFFF;
+            negative |= (uint64_t)(row[c] >> 31) << (4 * c + r);
+        }
+        valid |= UINT64_C(0x1111111111111111) << r;
+    }
+    if (columns < WORD_COLUMNS)
+        valid &= (UINT64_C(1) << 4 * columns) - 1;
+    block->negative[bordered] = negative;
+    block->valid[index] = valid;
+    uint32_t planes[WORD_SAMPLES];
+    for (unsigned i = 0; i < WORD_SAMPLES; i++)
+        planes[i] = magnitudes[i] >> block->shape.fraction_bits;
+    transpose32(planes);
+    transpose32(planes + 32);
+    size_t plane_words = (size_t)block->stripes * block->words;
+    for (unsigned p = 0; p < block->shape.planes; p++)
+        block->bits[p * plane_words + index] = planes[p] | (uint64_t)planes[32 + p] << 32;
+}
+
+void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t *samples) {
+    block->shape = *shape;
+    block->words = (shape->width + WORD_COLUMNS - 1) / WORD_COLUMNS;
+    block->stripes = (shape->height + 3) / 4;
+    block->pitch = block->words + 2;
+    size_t bordered_words = (size_t)(block->stripes + 2) * block->pitch;
+    size_t plane_words = (size_t)block->stripes * block->words;
+    memset(block->significant, 0, bordered_words * sizeof *block->significant);
+    memset(block->negative, 0, bordered_words * sizeof *block->negative);
+    memset(block->visited, 0, plane_words * sizeof *block->visited);
+    memset(block->refined, 0, plane_words * sizeof *block->refined);
+    for (unsigned s = 0; s < block->stripes; s++) {
+        unsigned rows = shape->height - 4 * s < 4 ? shape->height - 4 * s : 4;
+        for (unsigned k = 0; k < block->words; k++) {
+            unsigned left = shape->width - WORD_COLUMNS * k;
+            load_word(block, samples + 4 * s * (size_t)shape->width + WORD_COLUMNS * k, shape->width, rows,
+                      left < WORD_COLUMNS ? left : WORD_COLUMNS, (size_t)s * block->words + k,
+                      (size_t)(s + 1) * block->pitch + k + 1);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 /* The Part 1 block decoder (T.800 annex D): codeword segments, coding passes in their order, results.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+
 #include "ebcot_dec_passes.h"
 #include "quant.h"
 
@@ -8,6 +10,8 @@ struct ebcot_decoder {
     const ebcot_dec_kernels *kernels;
     ebcot_dec_tables tables;
     block_state block;
+    ebcot_dec_lanes *lanes; /* may be NULL */
+    int32_t samples[MAX_STATE_SAMPLES];
 };
 
 static void make_tables(ebcot_dec_tables *t) {
@@ -26,15 +30,27 @@ static void make_tables(ebcot_dec_tables *t) {
 }
 
 ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory) {
-    ebcot_decoder *decoder = ARENA_ALLOC(memory, ebcot_decoder, 1);
-    if (!decoder)
+    ebcot_decoder *d = ARENA_ALLOC(memory, ebcot_decoder, 1);
+    if (!d)
         return NULL;
-    decoder->dsp = dsp;
-    decoder->kernels = &EBCOT_DEC_KERNELS;
-    (void)cpu;
-    make_tables(&decoder->tables);
-    decoder->block.tables = &decoder->tables;
-    return decoder;
+    d->dsp = dsp;
+    d->kernels = &EBCOT_DEC_KERNELS;
+    if ((cpu & J2K_CPU_AVX2) && j2k_ebcot_dec_kernels_avx2())
+        d->kernels = j2k_ebcot_dec_kernels_avx2();
+    make_tables(&d->tables);
+    d->block = (block_state){
+        .tables = &d->tables,
+        .samples = d->samples,
+        .memory = ARENA_ALLOC(memory, uint64_t, (size_t)NUM_STATE_ARRAYS * MAX_STATE_WORDS),
+        .bits = ARENA_ALLOC(memory, uint8_t, MQ_BITS_PREFIX + MQ_MAX_SEGMENT + MQ_BITS_PADDING),
+        .max_segment = MQ_MAX_SEGMENT,
+    };
+    if (!d->block.memory || !d->block.bits)
+        return NULL;
+    d->lanes = NULL;
+    if (cpu & J2K_CPU_AVX512)
+        d->lanes = j2k_ebcot_dec_lanes_create(&d->tables, d->kernels, dsp, d->samples, memory);
+    return d;
 }
 
 /* ---- a code-block's state */
@@ -58,36 +74,45 @@ static void make_valid(block_state *b) {
     }
 }
 
-static void begin_block(block_state *b, const decode_job *job) {
+void j2k_block_begin(block_state *b, decode_job *job) {
     b->width = job->width;
     b->height = job->height;
     b->chunks = (job->width + CHUNK_COLUMNS - 1u) / CHUNK_COLUMNS;
     b->stripes = (job->height + STRIPE_ROWS - 1u) / STRIPE_ROWS;
     b->pitch = b->chunks + 1;
-    b->words = (b->stripes + 2) * b->pitch + 1;
+    b->words = ebcot_block_words(job->width, job->height);
     b->causal = (job->style & J2K_STYLE_CAUSAL) != 0;
     b->zero = b->tables->zero[job->orientation & 3];
-    memset(b->significant, 0, b->words * sizeof *b->significant);
-    memset(b->negative, 0, b->words * sizeof *b->negative);
-    memset(b->visited, 0, b->words * sizeof *b->visited);
-    memset(b->refined, 0, b->words * sizeof *b->refined);
-    memset(b->planes, 0, (job->num_bitplanes + (size_t)1) * b->words * sizeof *b->planes);
+    b->significant = b->memory;
+    b->negative = b->significant + b->words;
+    b->visited = b->negative + b->words;
+    b->refined = b->visited + b->words;
+    b->valid = b->refined + b->words;
+    b->planes = b->valid + b->words;
+    memset(b->memory, 0, (job->num_bitplanes + (size_t)6) * b->words * sizeof *b->memory);
     make_valid(b);
     reset_contexts(b);
+
+    b->job = job;
+    b->cursor = (chunk_cursor){job->chunks, 0};
+    b->segment = job->segments;
+    b->left = 0;
+    b->pass = 0;
+    job->sound = job->num_passes == 0 || job->num_bitplanes != 0;
 }
 
-/* ---- codeword segments */
+/* ---- codeword segments and passes */
 
-typedef struct chunk_cursor {
-    const data_chunk *chunk;
-    uint32_t offset;
-} chunk_cursor;
-
-/* Open a segment: unstuff its bytes, which may come from several packets, and leave the cursor behind it. */
-static void open_segment(block_state *b, chunk_cursor *cursor, uint32_t size, bool raw) {
+/* Open the next segment: unstuff its bytes, which may come from several packets, and leave the cursor behind
+ * it. */
+static void open_segment(block_state *b) {
     unstuffer u;
-    uint32_t wanted = size < MQ_MAX_SEGMENT ? size : MQ_MAX_SEGMENT;
-    unstuff_begin(&u, b->bits, raw);
+    chunk_cursor *cursor = &b->cursor;
+    uint32_t size = b->segment->size, wanted = size < b->max_segment ? size : b->max_segment;
+    b->raw = ebcot_pass_is_raw(b->job->style, b->pass);
+    b->left = b->segment->num_passes;
+    b->segment = b->segment->next;
+    unstuff_begin(&u, b->bits, b->raw);
     while (size && cursor->chunk) {
         uint32_t part = cursor->chunk->size - cursor->offset;
         if (part > size)
@@ -103,7 +128,27 @@ static void open_segment(block_state *b, chunk_cursor *cursor, uint32_t size, bo
             cursor->offset = 0;
         }
     }
-    mq_open(&b->mq, b->bits, unstuff_end(&u), raw);
+    mq_open(&b->mq, b->bits, unstuff_end(&u), b->raw);
+}
+
+bool j2k_block_next_pass(block_state *b) {
+    decode_job *job = b->job;
+    if (b->pass >= job->num_passes || !job->num_bitplanes)
+        return false;
+    b->opened = false;
+    while (b->left == 0 && b->segment) {
+        open_segment(b);
+        b->opened = true;
+    }
+    if (b->left == 0 || b->pass == 3u * job->num_bitplanes - 2 ||
+        b->raw != (bool)ebcot_pass_is_raw(job->style, b->pass)) {
+        job->sound = false;
+        return false;
+    }
+    b->left--;
+    b->kind = (b->pass + 2) % 3;
+    b->magnitude = b->planes + (job->num_bitplanes - (b->pass + 2) / 3) * (size_t)b->words;
+    return true;
 }
 
 /* The four symbols behind a cleanup pass (D.5) must be 1010. */
@@ -114,47 +159,28 @@ static bool read_segmentation_symbol(block_state *b) {
     return symbol == 0xA;
 }
 
-/* ---- decoding */
-
-/* Decode the job's passes and return how many there were. job->sound is cleared where they end early. */
-static unsigned decode_passes(ebcot_decoder *d, decode_job *job) {
-    block_state *b = &d->block;
-    const unsigned style = job->style, possible = 3u * job->num_bitplanes - 2;
-    chunk_cursor cursor = {job->chunks, 0};
-    const codeword_segment *segment = job->segments;
-    unsigned pass = 0;
-    for (; segment && pass < job->num_passes; segment = segment->next) {
-        bool raw = ebcot_pass_is_raw(style, pass);
-        open_segment(b, &cursor, segment->size, raw);
-        for (unsigned n = segment->num_passes; n && pass < job->num_passes; n--) {
-            if (pass == possible || raw != (bool)ebcot_pass_is_raw(style, pass)) {
-                job->sound = false;
-                return pass;
-            }
-            unsigned kind = (pass + 2) % 3, bitplane = job->num_bitplanes - 1u - (pass + 2) / 3;
-            d->kernels->decode_pass(b, kind, raw, b->planes + (bitplane + (size_t)1) * b->words);
-            pass++;
-            if (kind == PASS_CLEANUP && (style & J2K_STYLE_SEGMENTATION) && !read_segmentation_symbol(b)) {
-                job->sound = false;
-                return pass;
-            }
-            if (style & J2K_STYLE_RESET)
-                reset_contexts(b);
-        }
+bool j2k_block_end_pass(block_state *b) {
+    const unsigned style = b->job->style;
+    b->pass++;
+    if (b->kind == PASS_CLEANUP && (style & J2K_STYLE_SEGMENTATION) && !read_segmentation_symbol(b)) {
+        b->job->sound = false;
+        return false;
     }
-    if (pass < job->num_passes)
-        job->sound = false;
-    return pass;
+    if (style & J2K_STYLE_RESET)
+        reset_contexts(b);
+    return true;
 }
+
+/* ---- results */
 
 /* Add the midpoints of the intervals of uncertainty (E.1.1.2 with r = 1/2): a sample whose last bit-plane is
  * p gets the bit below it, which is slot p. After a significance propagation pass only the visited samples
  * are in its bit-plane, the others are one up; after the other passes all significant samples are. Returns
  * the lowest slot in use. */
-static unsigned add_midpoints(block_state *b, unsigned last_pass, unsigned num_bitplanes, bool irreversible) {
-    unsigned bitplane = num_bitplanes - 1 - (last_pass + 2) / 3;
-    bool partial = (last_pass + 2) % 3 == PASS_SIGNIFICANCE;
-    bool exact = bitplane == 0 && !irreversible; /* nothing below the last bit */
+static unsigned add_midpoints(block_state *b) {
+    unsigned last = b->pass - 1, bitplane = b->job->num_bitplanes - 1u - (last + 2) / 3;
+    bool partial = (last + 2) % 3 == PASS_SIGNIFICANCE;
+    bool exact = bitplane == 0 && !b->job->sink.irreversible; /* nothing below the last bit */
     uint64_t *half = b->planes + (size_t)bitplane * b->words, *above = half + b->words;
     if (partial || !exact) {
         for (size_t i = b->pitch + 1; i < b->words - b->pitch - 1; i++) {
@@ -168,26 +194,53 @@ static unsigned add_midpoints(block_state *b, unsigned last_pass, unsigned num_b
     return exact ? 1 : bitplane;
 }
 
-static void decode_block(ebcot_decoder *d, decode_job *job) {
-    block_state *b = &d->block;
-    unsigned passes = 0;
-    job->sound = true;
-    if (job->num_passes && job->num_bitplanes) {
-        begin_block(b, job);
-        passes = decode_passes(d, job);
-    } else if (job->num_passes) {
-        job->sound = false;
-    }
-    if (!passes) {
+void j2k_block_finish(block_state *b, const ebcot_dec_kernels *kernels, const dsp_kernels *dsp) {
+    const decode_job *job = b->job;
+    if (b->pass == 0) {
         j2k_zero_block(&job->sink);
         return;
     }
-    unsigned lowest = add_midpoints(b, passes - 1, job->num_bitplanes, job->sink.irreversible);
-    d->kernels->assemble(b, lowest, job->num_bitplanes);
-    j2k_dequantise_block(d->dsp, &job->sink, b->samples, (ptrdiff_t)b->chunks * CHUNK_COLUMNS);
+    kernels->assemble(b, add_midpoints(b), job->num_bitplanes);
+    j2k_dequantise_block(dsp, &job->sink, b->samples, (ptrdiff_t)b->chunks * CHUNK_COLUMNS);
 }
 
-void j2k_ebcot_decode(ebcot_decoder *decoder, decode_job *jobs, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        decode_block(decoder, &jobs[i]);
+void j2k_block_decode(block_state *b, const ebcot_dec_kernels *kernels, const dsp_kernels *dsp,
+                      decode_job *job) {
+    j2k_block_begin(b, job);
+    while (j2k_block_next_pass(b)) {
+        kernels->decode_pass(b, b->kind, b->raw, b->magnitude);
+        if (!j2k_block_end_pass(b))
+            break;
+    }
+    j2k_block_finish(b, kernels, dsp);
+}
+
+/* Longest first: the lanes then end at about the same time. */
+static int compare_jobs(const void *a, const void *b) {
+    const decode_job *x = *(decode_job *const *)a, *y = *(decode_job *const *)b;
+    if (x->data_size != y->data_size)
+        return x->data_size < y->data_size ? 1 : -1;
+    return x < y ? -1 : x > y;
+}
+
+void j2k_ebcot_decode(ebcot_decoder *d, decode_job *jobs, size_t count) {
+    enum { MAX_GROUP = 1024 };
+    decode_job *group[MAX_GROUP];
+    size_t waiting = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (d->lanes && j2k_ebcot_dec_lanes_take(&jobs[i]))
+            group[waiting++] = &jobs[i];
+        else
+            j2k_block_decode(&d->block, d->kernels, d->dsp, &jobs[i]);
+        if (waiting < MAX_GROUP && i + 1 < count)
+            continue;
+        if (waiting >= EBCOT_DEC_LANES_MIN) {
+            qsort(group, waiting, sizeof *group, compare_jobs);
+            j2k_ebcot_dec_lanes_decode(d->lanes, group, waiting);
+        } else {
+            for (size_t k = 0; k < waiting; k++)
+                j2k_block_decode(&d->block, d->kernels, d->dsp, group[k]);
+        }
+        waiting = 0;
+    }
 }

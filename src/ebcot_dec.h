@@ -46,6 +46,12 @@ typedef struct ebcot_dec_tables {
     uint8_t sign[1024];
 } ebcot_dec_tables;
 
+/* Where the bytes of the next codeword segment are. */
+typedef struct chunk_cursor {
+    const data_chunk *chunk;
+    uint32_t offset;
+} chunk_cursor;
+
 typedef struct block_state {
     unsigned width, height;
     unsigned chunks, stripes; /* in a stripe; in the block */
@@ -55,30 +61,80 @@ typedef struct block_state {
     const uint8_t *zero;      /* of the orientation */
     const ebcot_dec_tables *tables;
 
+    /* Where decoding is: the pass to decode next */
+    decode_job *job;
+    chunk_cursor cursor;
+    const codeword_segment *segment; /* the one behind the current segment */
+    unsigned left;                   /* passes left in the current segment */
+    unsigned pass;                   /* passes decoded */
+    unsigned kind;                   /* of the current pass: PASS_.. */
+    bool raw;                        /* the current segment has no arithmetic coding */
+    bool opened;                     /* the current pass is the first of its segment */
+    uint64_t *magnitude;             /* bit-plane of the current pass */
+
     mq_reader mq;
     uint64_t contexts[NUM_CONTEXTS]; /* MQ states as in tables->states */
 
-    uint64_t significant[MAX_STATE_WORDS]; /* with borders */
-    uint64_t negative[MAX_STATE_WORDS]; /* signs of significant samples, with borders (corners undefined) */
-    uint64_t visited[MAX_STATE_WORDS];  /* coded in this bit-plane's significance propagation pass */
-    uint64_t refined[MAX_STATE_WORDS];  /* magnitude refined at least once */
-    uint64_t valid[MAX_STATE_WORDS];    /* own samples inside the block */
+    /* One word a chunk each */
+    uint64_t *significant; /* with borders */
+    uint64_t *negative;    /* signs of significant samples, with borders (corners undefined) */
+    uint64_t *visited;     /* coded in this bit-plane's significance propagation pass */
+    uint64_t *refined;     /* magnitude refined at least once */
+    uint64_t *valid;       /* own samples inside the block */
     /* Magnitudes, doubled: slot q holds the bits of value 2^q of the result (see block.h), so bit-plane p is
      * slot p + 1; slot q begins at q * words. */
-    uint64_t planes[MAX_SLOTS * MAX_STATE_WORDS];
+    uint64_t *planes;
 
-    int32_t samples[MAX_STATE_CHUNKS * CHUNK_COLUMNS * STRIPE_ROWS]; /* chunks * 8 a row */
-    uint8_t bits[MQ_BITS_SIZE];
+    /* Memory, given by the owner */
+    uint64_t *memory;     /* NUM_STATE_ARRAYS * words */
+    uint8_t *bits;        /* of the current segment, unstuffed; see unstuff_begin */
+    uint32_t max_segment; /* bytes; longer ones are cut off */
+    int32_t *samples;     /* the result, chunks * 8 a row; MAX_STATE_SAMPLES */
 } block_state;
 
+enum { NUM_STATE_ARRAYS = 5 + MAX_SLOTS, MAX_STATE_SAMPLES = MAX_STATE_CHUNKS * CHUNK_COLUMNS * STRIPE_ROWS };
+
+/* Words that a block of this size needs. */
+static inline unsigned ebcot_block_words(unsigned width, unsigned height) {
+    unsigned chunks = (width + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
+    unsigned stripes = (height + STRIPE_ROWS - 1) / STRIPE_ROWS;
+    return (stripes + 2) * (chunks + 1) + 1;
+}
+
+/* Decoding a block: begin, then as long as next_pass returns true decode the pass it says (b->kind, raw,
+ * magnitude) and call end_pass, until that returns false; then finish. job->sound is cleared on the way where
+ * the data contradict themselves. next_pass opens codeword segments: then it sets b->opened and b->mq. */
+void j2k_block_begin(block_state *b, decode_job *job);
+bool j2k_block_next_pass(block_state *b);
+bool j2k_block_end_pass(block_state *b);
+
+typedef struct ebcot_dec_kernels ebcot_dec_kernels;
+void j2k_block_finish(block_state *b, const ebcot_dec_kernels *kernels, const dsp_kernels *dsp);
+/* All of it */
+void j2k_block_decode(block_state *b, const ebcot_dec_kernels *kernels, const dsp_kernels *dsp,
+                      decode_job *job);
+
 /* What exists once per instruction set. */
-typedef struct ebcot_dec_kernels {
+struct ebcot_dec_kernels {
     /* Decode one coding pass of the given kind into a bit-plane; raw: with the arithmetic coding bypass. */
     void (*decode_pass)(block_state *b, unsigned kind, bool raw, uint64_t *magnitude);
     /* Slots `lowest` to `highest` and the signs to b->samples. */
     void (*assemble)(block_state *b, unsigned lowest, unsigned highest);
-} ebcot_dec_kernels;
+};
 
+/* NULL when the compiler or the processor family cannot. */
 const ebcot_dec_kernels *j2k_ebcot_dec_kernels_avx2(void);
+
+/* The decoder of many blocks at once: see simd/ebcot_dec_avx512.c. */
+typedef struct ebcot_dec_lanes ebcot_dec_lanes;
+
+/* NULL when memory runs out or there is none for this machine. */
+ebcot_dec_lanes *j2k_ebcot_dec_lanes_create(const ebcot_dec_tables *tables, const ebcot_dec_kernels *scalar,
+                                            const dsp_kernels *dsp, int32_t *samples, arena *memory);
+/* Whether the lanes can take this job. */
+bool j2k_ebcot_dec_lanes_take(const decode_job *job);
+void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *lanes, decode_job *const *jobs, size_t count);
+
+enum { EBCOT_DEC_LANES_MIN = 24 /* jobs from which on the lanes are faster */ };
 
 #endif

@@ -10,6 +10,8 @@
 #include "ebcot.h"
 #include "mq.h"
 
+/* ---- context formation ---- */
+
 /* Masks. A word holds 16 columns of a stripe: bit 4 * column + row, so that the order of the bits is the scan
  * order (figure D.1). A block has `words` words a stripe and `stripes` stripes; word (s, k) of a plain array
  * is at s * words + k. Bordered arrays have a zero word around: (s, k) is at (s + 1) * pitch + k + 1, pitch =
@@ -19,11 +21,16 @@
  * half of their words at least. */
 enum { WORD_COLUMNS = 16, WORD_SAMPLES = 64, MAX_WORDS = 256, MAX_BORDERED_WORDS = 258 * 3 };
 
-typedef struct ebcot_block {
-    unsigned words, stripes, pitch, width, height;
-    unsigned planes;        /* magnitude bit-planes above the fraction: 1 to MAX_BITPLANES */
+typedef struct block_shape {
+    unsigned width, height;
+    unsigned planes;        /* magnitude bit-planes above the fraction: 1 to MAX_BITPLANES, or 0 */
     unsigned fraction_bits; /* below the point of magnitudes */
     uint8_t orientation, style;
+} block_shape;
+
+typedef struct ebcot_block {
+    block_shape shape;
+    unsigned words, stripes, pitch;
     uint64_t *significant; /* bordered */
     uint64_t *negative;    /* bordered */
     uint64_t *visited;     /* coded in this bit-plane's significance pass */
@@ -50,8 +57,62 @@ uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, ui
 uint8_t *j2k_ebcot_refinement(ebcot_block *block, unsigned plane, uint8_t *out, pass_sums *sums);
 uint8_t *j2k_ebcot_cleanup(ebcot_block *block, unsigned plane, uint8_t *out, pass_sums *sums);
 
-/* Fill magnitudes, negative and valid from sign-magnitude words in raster order, clear the states, and make
- * the bit-planes. width, height, words, stripes, pitch, planes and fraction_bits are set. */
-void j2k_ebcot_load(ebcot_block *block, const uint32_t *samples, size_t stride);
+/* Take over sign-magnitude words in raster order, rows of `width`: make all masks and clear all states. */
+void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t *samples);
+
+/* ---- segments and passes ---- */
+
+/* Words that j2k_quantise_block may read or write behind a block's samples, and room for a code-block's
+ * bytes: 2 bits for each of the 4096 * 32 decisions that there can be are 32 KiB; before each pass there must
+ * be room for the worst that it can do, 22 KiB. */
+enum { SAMPLE_SLACK = 64, DATA_CAPACITY = 64 * 1024 };
+
+/* Bits packed from the top of each byte; after FF the top bit of the next byte is 0 (D.6). */
+typedef struct raw_writer {
+    uint8_t *next;
+    unsigned byte, free_bits;
+} raw_writer;
+
+/* A code-block between context formation and its results: what its passes need and remove is entered as they
+ * are coded, in whichever way. */
+typedef struct block_coding {
+    encode_job *job;
+    block_shape shape;
+    unsigned num_passes;
+    coding_pass *passes;
+    double reduction;         /* of the passes so far */
+    uint8_t *data, *data_end; /* the bytes; data[-1] exists and is not FF */
+    /* the codeword segment being made */
+    bool open, raw;
+    unsigned first_pass;
+    uint8_t *start;
+    raw_writer raw_bits;
+    mq_mark marks[MAX_PASSES];
+} block_coding;
+
+/* Quantise a job's samples (rows of its width) and find out the shape; planes is 0 when all magnitudes are.
+ */
+j2k_status j2k_coding_load(const dsp_kernels *dsp, encode_job *job, uint32_t *samples, block_shape *shape);
+
+/* Begin coding a block into data, up to data_end. Its passes are allocated in `out`. */
+j2k_status j2k_coding_begin(block_coding *coding, encode_job *job, const block_shape *shape, uint8_t *data,
+                            uint8_t *data_end, arena *out);
+
+/* Before a pass of `count` symbols: opens a segment when none is open. mq and contexts are set as the pass
+ * needs them; *restarted and *reset tell whether they were. INTERNAL when the bytes might not fit. */
+typedef struct pass_start {
+    bool restarted, reset;
+} pass_start;
+j2k_status j2k_coding_begin_pass(block_coding *coding, unsigned pass, size_t count, mq_registers *mq,
+                                 mq_contexts *contexts, pass_start *start);
+
+/* The symbols of a raw pass. */
+void j2k_coding_raw(block_coding *coding, const uint8_t *symbols, size_t count);
+
+/* Behind a pass: mq as it left it. Terminates the segment when it ends here. */
+void j2k_coding_end_pass(block_coding *coding, unsigned pass, const mq_registers *mq, const pass_sums *sums);
+
+/* Behind the last pass: copies the data into `out` and fills in the job's results. */
+j2k_status j2k_coding_finish(block_coding *coding, arena *out);
 
 #endif

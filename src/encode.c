@@ -23,7 +23,7 @@ static j2k_status code_tiles(encoder *e) {
         TRY(j2k_tile_build(t, &e->cs.siz, i, &e->cs.style, e->cs.components, &context->memory,
                            &context->diag));
         TRY(j2k_tile_forward(context, t, window));
-        TRY(j2k_tile_encode_blocks(context, t, &context->memory, &refs[i], &counts[i]));
+        TRY(j2k_tile_encode_blocks(context, t, e->ht_sets, &context->memory, &refs[i], &counts[i]));
         e->num_refs += counts[i];
     }
     if (e->num_tiles == 1) {
@@ -38,17 +38,28 @@ static j2k_status code_tiles(encoder *e) {
     return J2K_OK;
 }
 
-/* The block coders counted missing bit-planes from MAX_BITPLANES. Find how many guard bits the data need (two
- * are enough for anything but extreme patterns, E.1), and count from the subbands' own number of bit-planes.
- */
+/* The block coders counted missing bit-planes from a limit that allows for all guard bits. Find how many the
+ * data need (two are enough for anything but extreme patterns, E.1), and count from the subbands' own number
+ * of bit-planes. */
 static j2k_status fit_guard_bits(encoder *e) {
     unsigned more = 0;
     for (size_t i = 0; i < e->num_refs; i++) {
         const block_ref *ref = &e->refs[i];
-        unsigned coded = MAX_BITPLANES - ref->block->zero_bitplanes;
+        codeblock *cb = ref->block;
+        cb->zero_bitplanes = (uint8_t)(j2k_block_plane_limit(ref) - cb->zero_bitplanes); /* planes coded */
         unsigned have = ref->band->num_bitplanes + ref->component->style->roi_shift;
-        if (coded > have)
-            more = max_u32(more, coded - have);
+        if (cb->zero_bitplanes > have)
+            more = max_u32(more, cb->zero_bitplanes - have);
+    }
+    const subband *last = NULL;
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const block_ref *ref = &e->refs[i];
+        codeblock *cb = ref->block;
+        if (ref->band != last)
+            ref->band->num_bitplanes = (uint8_t)(ref->band->num_bitplanes + more);
+        last = ref->band;
+        unsigned have = ref->band->num_bitplanes + ref->component->style->roi_shift;
+        cb->zero_bitplanes = (uint8_t)(have - cb->zero_bitplanes);
     }
     for (uint32_t c = 0; c < e->cs.siz.num_components; c++) {
         quantisation *q = &e->cs.components[c].quant;
@@ -56,16 +67,6 @@ static j2k_status fit_guard_bits(encoder *e) {
             return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED,
                             "component %u: coefficients exceed the range of its depth by %u bits", c, more);
         q->guard_bits = (uint8_t)(q->guard_bits + more);
-    }
-    const subband *last = NULL;
-    for (size_t i = 0; i < e->num_refs; i++) {
-        const block_ref *ref = &e->refs[i];
-        if (ref->band != last)
-            ref->band->num_bitplanes = (uint8_t)(ref->band->num_bitplanes + more);
-        last = ref->band;
-        unsigned coded = MAX_BITPLANES - ref->block->zero_bitplanes;
-        ref->block->zero_bitplanes =
-            (uint8_t)(ref->band->num_bitplanes + ref->component->style->roi_shift - coded);
     }
     return J2K_OK;
 }
@@ -84,6 +85,7 @@ static j2k_status encode_image(encoder *e, byte_sink *sink) {
         TRY(j2k_encode_plan(e, refine));
         TRY(code_tiles(e));
         TRY(fit_guard_bits(e));
+        j2k_encode_capabilities(e);
         TRY(j2k_encode_layers(e, &finer));
     }
     TRY(j2k_encode_write(e, sink, true));

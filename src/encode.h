@@ -18,6 +18,7 @@ typedef struct encoder {
     uint64_t num_samples;
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
+    unsigned ht_sets; /* bit-planes among which an HT code-block's cleanup pass is chosen, see block.h */
     tile *tiles;
     uint32_t num_tiles;
     block_ref *refs; /* all code-blocks of all tiles */
@@ -29,6 +30,19 @@ typedef struct encoder {
  * each one halves the quantiser step twice. */
 j2k_status j2k_encode_check(encoder *e);
 j2k_status j2k_encode_plan(encoder *e, unsigned refine);
+/* HT: what the CAP marker segment says; when the guard bits are known. */
+void j2k_encode_capabilities(encoder *e);
+
+/* encode_step.c: the base step whose quantiser alone leaves this squared error in the image (irreversible
+ * path; the plan's own step does not matter). Transforms the image, or some of its tiles when there are many.
+ */
+j2k_status j2k_encode_choose_step(encoder *e, double squared_error, double *step);
+
+/* encode_layers.c: squared error over all samples that a PSNR allows; the peak is 2^depth - 1 of each
+ * component. As an error in the wavelet domain it is what is left when the rounding to integers has taken its
+ * share. */
+double j2k_encode_allowed_error(const encoder *e, double psnr);
+double j2k_encode_wavelet_error(const encoder *e, double allowed);
 
 /* encode_layers.c: share out the coding passes among the layers by the quality wanted. *finer: the target
  * cannot be reached with this quantiser step, a finer one would do. */

@@ -29,9 +29,9 @@ static uint64_t packet_budget(const encoder *e, uint32_t layer, uint64_t around)
     return bytes > (double)around ? (uint64_t)bytes - around : 0;
 }
 
-static j2k_status layers_by_ratio(encoder *e, uint64_t around, bool *finer) {
+static j2k_status layers_by_ratio(encoder *e, uint32_t first, uint32_t end, uint64_t around, bool *finer) {
     uint32_t last = e->options.num_layers - 1;
-    for (uint32_t layer = 0; layer <= last; layer++) {
+    for (uint32_t layer = first; layer < end; layer++) {
         if (layer_takes_everything(e, layer)) {
             j2k_rate_everything(&e->rate, layer);
             continue;
@@ -47,8 +47,7 @@ static j2k_status layers_by_ratio(encoder *e, uint64_t around, bool *finer) {
 
 /* ---- PSNR ---- */
 
-/* Squared error over all samples that a PSNR allows: the peak is 2^depth - 1 of each component. */
-static double allowed_error(const encoder *e, double psnr) {
+double j2k_encode_allowed_error(const encoder *e, double psnr) {
     double error = 0;
     for (uint32_t c = 0; c < e->image->num_components; c++) {
         const j2k_component *component = &e->image->components[c];
@@ -56,6 +55,31 @@ static double allowed_error(const encoder *e, double psnr) {
         error += peak * peak * (double)component->width * component->height;
     }
     return error * pow(10, -psnr / 10);
+}
+
+/* Squared error of a normally distributed value of this deviation after rounding to integers: the sum over k
+ * of (2k + 1) times the probability of being rounded to more than k. */
+static double rounded_error(double deviation) {
+    double sum = 0;
+    for (int k = 0; k < 64; k++)
+        sum += (2 * k + 1) * erfc((k + 0.5) / (deviation * 1.4142135623730951));
+    return sum;
+}
+
+/* Large errors grow by the 1/12 a sample that rounding adds; small ones mostly vanish by it. */
+double j2k_encode_wavelet_error(const encoder *e, double allowed) {
+    double samples = (double)e->num_samples, target = allowed / samples;
+    if (target > 16)
+        return allowed - samples / 12;
+    double low = 0.05, high = 5;
+    for (int i = 0; i < 50; i++) {
+        double middle = (low + high) / 2;
+        if (rounded_error(middle) <= target)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low * low * samples;
 }
 
 /* Squared difference between the image and what a decoder makes of the first layers of `data`. */
@@ -114,42 +138,48 @@ static j2k_status write_trial(encoder *e, byte_span *data) {
     return J2K_OK;
 }
 
-/* How a trial at one estimate turned out. Estimates are errors in the wavelet domain; what they become in the
- * image depends a little on the data (the 9/7 is not quite orthogonal, samples are rounded and clamped), so
- * the estimate is corrected by what is measured. */
+/* The search for one layer. Estimates are errors in the wavelet domain; what they become in the image depends
+ * a little on the data (the 9/7 is not quite orthogonal, samples are rounded and clamped), so that they are
+ * corrected by what is measured. */
+typedef struct psnr_trial {
+    double estimate, measured; /* 0: none yet */
+} psnr_trial;
+
 typedef struct psnr_search {
-    double allowed;          /* squared error allowed */
-    double estimate;         /* next to try */
-    double good, good_error; /* the largest estimate known to meet the target, and what it measured */
-    double bad;              /* the smallest known to miss it */
+    double allowed;  /* squared error allowed */
+    double estimate; /* next to try */
+    psnr_trial good; /* the largest estimate known to meet the target */
+    psnr_trial bad;  /* the smallest known to miss it */
     bool done;
 } psnr_search;
 
-/* Within 0.1 dB below the error allowed is near enough. */
-static const double NEAR_ENOUGH = 0.977;
-enum { MAX_TRIALS = 8 };
+/* Within 0.005 dB of the target is near enough: it is also a tenth of a percent of the bytes. */
+static const double NEAR_ENOUGH = 0.9988;
+enum { MAX_TRIALS = 10 };
 
 static void search_update(psnr_search *s, double measured) {
-    if (measured <= s->allowed) {
-        if (s->estimate > s->good) {
-            s->good = s->estimate;
-            s->good_error = measured;
-        }
-        if (measured >= NEAR_ENOUGH * s->allowed)
-            s->done = true;
-    } else if (s->bad == 0 || s->estimate < s->bad) {
-        s->bad = s->estimate;
+    psnr_trial now = {s->estimate, fmax(measured, s->allowed * 1e-6)};
+    bool good = measured <= s->allowed;
+    if (good && s->estimate > s->good.estimate)
+        s->good = now;
+    if (!good && (s->bad.estimate == 0 || s->estimate < s->bad.estimate))
+        s->bad = now;
+    if (good && measured >= NEAR_ENOUGH * s->allowed) {
+        s->done = true;
+        return;
     }
-    double next = s->estimate * (0.99 * s->allowed / fmax(measured, s->allowed * 1e-3));
-    if (s->bad > 0 && s->good > 0 && !(next > s->good && next < s->bad))
-        next = (s->good + s->bad) / 2;
-    if (s->bad > 0 && next >= s->bad)
-        next = s->bad * 0.9;
-    s->estimate = next;
+    double aim = s->allowed * (1 + NEAR_ENOUGH) / 2;
+    if (s->good.estimate > 0 && s->bad.estimate > 0) { /* between the two on a double logarithmic scale */
+        double share = log(aim / s->good.measured) / log(s->bad.measured / s->good.measured);
+        share = fmin(fmax(share, 0.05), 0.95);
+        s->estimate = s->good.estimate * pow(s->bad.estimate / s->good.estimate, share);
+    } else {
+        s->estimate *= fmin(fmax(aim / now.measured, 0.1), 4);
+    }
 }
 
-static void fill_by_error(encoder *e, const psnr_search *searches) {
-    for (uint32_t layer = 0; layer < e->options.num_layers; layer++) {
+static void fill_by_error(encoder *e, uint32_t first, uint32_t end, const psnr_search *searches) {
+    for (uint32_t layer = first; layer < end; layer++) {
         if (layer_takes_everything(e, layer))
             j2k_rate_everything(&e->rate, layer);
         else
@@ -157,27 +187,26 @@ static void fill_by_error(encoder *e, const psnr_search *searches) {
     }
 }
 
-static j2k_status layers_by_psnr(encoder *e, bool *finer) {
+static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool *finer) {
     uint32_t num_layers = e->options.num_layers;
     psnr_search *searches = ARENA_ALLOC_ZERO(&e->context->memory, psnr_search, num_layers);
     RETURN_IF(!searches, J2K_ERROR_MEMORY);
-    for (uint32_t layer = 0; layer < num_layers; layer++) {
+    for (uint32_t layer = first; layer < end; layer++) {
         psnr_search *s = &searches[layer];
         s->done = layer_takes_everything(e, layer);
-        s->allowed = allowed_error(e, e->options.layer_quality[layer]);
-        /* Rounding to integers adds 1/12 a sample, as far as there is an error at all. */
-        s->estimate = fmax(s->allowed - (double)e->num_samples / 12, s->allowed * 0.5);
+        s->allowed = j2k_encode_allowed_error(e, e->options.layer_quality[layer]);
+        s->estimate = j2k_encode_wavelet_error(e, s->allowed);
     }
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
-        fill_by_error(e, searches);
+        fill_by_error(e, first, end, searches);
         bool all_done = true;
-        for (uint32_t layer = 0; layer < num_layers; layer++)
+        for (uint32_t layer = first; layer < end; layer++)
             all_done = all_done && searches[layer].done;
         if (all_done)
             return J2K_OK;
         byte_span data;
         TRY(write_trial(e, &data));
-        for (uint32_t layer = 0; layer < num_layers; layer++) {
+        for (uint32_t layer = first; layer < end; layer++) {
             if (searches[layer].done)
                 continue;
             double measured, before = searches[layer].estimate;
@@ -188,14 +217,14 @@ static j2k_status layers_by_psnr(encoder *e, bool *finer) {
         }
     }
     /* Take the best that met the target; where none did, all passes are not enough for it. */
-    for (uint32_t layer = 0; layer < num_layers; layer++) {
+    for (uint32_t layer = first; layer < end; layer++) {
         psnr_search *s = &searches[layer];
         if (s->done)
             continue;
-        s->estimate = s->good;
-        *finer = *finer || (s->good == 0 && e->irreversible && e->options.base_step == 0);
+        s->estimate = s->good.estimate;
+        *finer = *finer || (s->good.estimate == 0 && e->irreversible && e->options.base_step == 0);
     }
-    fill_by_error(e, searches);
+    fill_by_error(e, first, end, searches);
     return J2K_OK;
 }
 
@@ -210,8 +239,22 @@ static j2k_status limit_layers(encoder *e, uint64_t around) {
     return J2K_OK;
 }
 
+static j2k_status fill_layers(encoder *e, uint32_t first, uint32_t end, uint64_t around, bool *finer) {
+    switch (e->options.quality) {
+    case J2K_QUALITY_RATIO:
+        return layers_by_ratio(e, first, end, around, finer);
+    case J2K_QUALITY_PSNR:
+        return layers_by_psnr(e, first, end, finer);
+    default: /* lossless: the first layer takes it all */
+        for (uint32_t layer = first; layer < end; layer++)
+            j2k_rate_everything(&e->rate, layer);
+        return J2K_OK;
+    }
+}
+
 j2k_status j2k_encode_layers(encoder *e, bool *finer) {
     j2k_context *context = e->context;
+    uint32_t last = e->options.num_layers - 1;
     *finer = false;
     e->rate = (rate_control){.tiles = e->tiles,
                              .num_tiles = e->num_tiles,
@@ -219,20 +262,21 @@ j2k_status j2k_encode_layers(encoder *e, bool *finer) {
                              .num_layers = e->options.num_layers,
                              .refs = e->refs,
                              .count = e->num_refs,
-                             .scratch = &context->scratch};
+                             .scratch = &context->scratch,
+                             .ht = (e->options.codeblock_style & J2K_STYLE_HT) != 0};
     TRY(j2k_rate_prepare(&e->rate, &context->memory));
     byte_sink counter = {NULL, 0, 0};
     TRY(j2k_encode_write(e, &counter, false));
-    switch (e->options.quality) {
-    case J2K_QUALITY_RATIO:
-        TRY(layers_by_ratio(e, counter.size, finer));
-        break;
-    case J2K_QUALITY_PSNR:
-        TRY(layers_by_psnr(e, finer));
-        break;
-    default: /* lossless: the first layer takes it all */
-        for (uint32_t layer = 0; layer < e->options.num_layers; layer++)
-            j2k_rate_everything(&e->rate, layer);
+    if (e->rate.ht &&
+        last > 0) { /* the last layer decides on the HT sets, whose passes the others share out */
+        TRY(fill_layers(e, last, last + 1, counter.size, finer));
+        if (*finer)
+            return J2K_OK;
+        j2k_rate_commit(&e->rate);
+        TRY(fill_layers(e, 0, last, counter.size, finer));
+        *finer = false; /* the lower layers may miss targets that lie between few passes */
+    } else {
+        TRY(fill_layers(e, 0, last + 1, counter.size, finer));
     }
     return e->options.max_bytes && !*finer ? limit_layers(e, counter.size) : J2K_OK;
 }

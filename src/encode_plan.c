@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "colour.h"
 #include "encode.h"
 #include "image.h"
 #include "quant.h"
@@ -133,9 +134,9 @@ static j2k_status check_structure(encoder *e) {
                o->codeblock_width, o->codeblock_height);
     if (o->codeblock_style >= 128)
         REFUSE("unknown code-block style %u", o->codeblock_style);
-    if (o->codeblock_style & J2K_STYLE_HT)
-        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED,
-                        "high-throughput coding is not supported yet");
+    if ((o->codeblock_style & J2K_STYLE_HT) && (o->codeblock_style & ~(J2K_STYLE_HT | J2K_STYLE_CAUSAL)))
+        REFUSE("code-block style %u: high-throughput coding goes with none but the vertically causal style",
+               o->codeblock_style);
     if ((unsigned)o->progression > J2K_CPRL)
         REFUSE("unknown progression %d", (int)o->progression);
     if ((o->tile_width == 0) != (o->tile_height == 0))
@@ -254,32 +255,29 @@ static void plan_precincts(const encoder *e, coding_style *style) {
     }
 }
 
-/* A step that leaves room below the target: the quantiser's own error, step^2 / 12 for a subband of gain 1,
- * has to be small against what rate control is going to allow, so that this and not the quantiser shapes the
- * result. */
-static double choose_base_step(const encoder *e, unsigned refine) {
+/* The step to begin with. For a ratio there is no telling what error it is going to leave: a fine one, so
+ * that rate control and not the quantiser shapes the result. For a PSNR see encode_step.c. */
+static double choose_base_step(const encoder *e) {
     const j2k_encode_options *o = &e->options;
-    double step = o->base_step;
-    if (step > 0)
-        return step;
-    uint32_t last = o->num_layers - 1;
-    double quality = o->layer_quality[last];
-    if (o->quality == J2K_QUALITY_PSNR && quality > 0) {
-        double peak = 0;
-        for (uint32_t c = 0; c < e->image->num_components; c++)
-            peak = fmax(peak, exp2(e->image->components[c].depth) - 1);
-        step = peak * pow(10, -quality / 20); /* root mean square error allowed */
-        step = fmin(step, peak / 16);
-    } else {
-        step = o->quality == J2K_QUALITY_RATIO && quality >= 4 ? 1 : 0.5;
-    }
-    return ldexp(step, -2 * (int)refine);
+    if (o->base_step > 0)
+        return o->base_step;
+    double quality = o->layer_quality[o->num_layers - 1];
+    return o->quality == J2K_QUALITY_RATIO && quality >= 4 ? 1 : 0.5;
+}
+
+/* The three transformed components weigh nearly the same in the image: one set of steps serves them, which
+ * saves two QCC. */
+static double mean_colour_energy(void) {
+    return (j2k_colour_energy(false, 0) + j2k_colour_energy(false, 1) + j2k_colour_energy(false, 2)) / 3;
 }
 
 /* Steps that make an error of one step in any subband weigh the same in the image (E.1, J.8): inversely to
  * the norm of the subband's synthesis basis. Reversible subbands only need their exponent: depth + gain
  * (E-4). */
-static void plan_quantisation(const encoder *e, unsigned depth, unsigned levels, quantisation *q) {
+static void plan_quantisation(const encoder *e, uint32_t component, quantisation *q) {
+    unsigned depth = e->image->components[component].depth,
+             levels = e->cs.components[component].coding.levels;
+    double colour = e->cs.style.colour_transform && component < 3 ? mean_colour_energy() : 1;
     q->kind = !e->irreversible                  ? QUANT_NONE
               : e->options.derived_quantisation ? QUANT_DERIVED
                                                 : QUANT_EXPOUNDED;
@@ -294,12 +292,39 @@ static void plan_quantisation(const encoder *e, unsigned depth, unsigned levels,
             q->exponent[i] = (uint8_t)(q->exponent[0] - levels + level);
             q->mantissa[i] = q->mantissa[0];
         } else {
-            double step = e->base_step / sqrt(j2k_basis_energy(false, level, orientation));
+            double step = e->base_step / sqrt(colour * j2k_basis_energy(false, level, orientation));
             j2k_quant_encode_step(step, depth, orientation, &q->exponent[i], &q->mantissa[i]);
             if (q->kind == QUANT_DERIVED && q->exponent[0] < levels)
                 q->exponent[0] = (uint8_t)levels;
         }
     }
+}
+
+static void plan_all_quantisation(encoder *e) {
+    for (uint32_t c = 0; c < e->image->num_components; c++) {
+        component_style *style = e->cs.components;
+        bool transformed = e->cs.style.colour_transform && c == 3;
+        if (c && !transformed && e->image->components[c].depth == e->image->components[c - 1].depth)
+            style[c].quant = style[c - 1].quant;
+        else
+            plan_quantisation(e, c, &style[c].quant);
+    }
+}
+
+/* A step slightly finer than the one that should meet the target, for what the histogram does not know. */
+static j2k_status refine_base_step(encoder *e, unsigned refine) {
+    static const double MARGIN = 0.98;
+    const j2k_encode_options *o = &e->options;
+    double psnr = o->layer_quality[o->num_layers - 1];
+    if (!e->irreversible || o->base_step > 0)
+        return J2K_OK;
+    if (o->quality == J2K_QUALITY_PSNR && psnr > 0) {
+        double allowed = j2k_encode_allowed_error(e, psnr);
+        TRY(j2k_encode_choose_step(e, j2k_encode_wavelet_error(e, allowed), &e->base_step));
+        e->base_step *= MARGIN;
+    }
+    e->base_step = ldexp(e->base_step, -(int)(o->quality == J2K_QUALITY_PSNR ? refine : 2 * refine));
+    return J2K_OK;
 }
 
 j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
@@ -311,7 +336,8 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
     bool everything =
         o->quality == J2K_QUALITY_LOSSLESS || (o->quality == J2K_QUALITY_RATIO ? last <= 1 : last == 0);
     e->irreversible = o->irreversible >= 0 ? o->irreversible : !everything;
-    e->base_step = choose_base_step(e, refine);
+    e->base_step = choose_base_step(e);
+    e->ht_sets = everything && !o->max_bytes ? 1 : MAX_BITPLANES;
     tile_style *style = &e->cs.style;
     style->order = (uint8_t)o->progression;
     style->num_layers = (uint16_t)o->num_layers;
@@ -326,13 +352,32 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
                            .reversible = !e->irreversible};
     plan_precincts(e, &coding);
     for (uint32_t c = 0; c < e->image->num_components; c++) {
-        component_style *cstyle = &e->cs.components[c];
-        cstyle->coding = coding;
-        if (c && e->image->components[c].depth == e->image->components[c - 1].depth)
-            cstyle->quant = e->cs.components[c - 1].quant;
-        else
-            plan_quantisation(e, e->image->components[c].depth, coding.levels, &cstyle->quant);
-        cstyle->roi_shift = o->roi_component == (int)c ? (uint8_t)o->roi_shift : 0;
+        e->cs.components[c].coding = coding;
+        e->cs.components[c].roi_shift = o->roi_component == (int)c ? (uint8_t)o->roi_shift : 0;
     }
+    plan_all_quantisation(e);
+    double planned = e->base_step;
+    TRY(refine_base_step(e, refine));
+    if (e->base_step != planned)
+        plan_all_quantisation(e);
     return J2K_OK;
+}
+
+/* Ccap15 (T.814 table A.3): HTONLY, at most one HT set a code-block, no changes between tiles; RGN, 9/7, and
+ * MAGB, the bound on magnitude bits. */
+void j2k_encode_capabilities(encoder *e) {
+    enum { CAP_RGN = 1 << 12, CAP_HTIRV = 1 << 5 };
+    unsigned planes = 8, caps = 0;
+    if (!(e->options.codeblock_style & J2K_STYLE_HT))
+        return;
+    for (uint32_t c = 0; c < e->cs.siz.num_components; c++) {
+        const component_style *style = &e->cs.components[c];
+        caps |= style->roi_shift ? CAP_RGN : 0;
+        for (unsigned i = 0; i <= 3u * style->coding.levels; i++)
+            planes =
+                max_u32(planes, style->quant.guard_bits + style->quant.exponent[i] + style->roi_shift - 1u);
+    }
+    caps |= e->irreversible ? CAP_HTIRV : 0;
+    caps |= planes < 28 ? planes - 8 : planes < 72 ? 19 + (planes - 27 + 3) / 4 : 31;
+    e->cs.ccap15 = (uint16_t)caps;
 }

@@ -7,10 +7,10 @@
 
 #if defined(__GNUC__)
 #define J2K_PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define J2K_LIKELY(x)             __builtin_expect(!!(x), 1)
-#define J2K_UNLIKELY(x)           __builtin_expect(!!(x), 0)
-#define J2K_INLINE                static inline __attribute__((always_inline))
-#define J2K_RESTRICT              __restrict__
+#define J2K_LIKELY(x)           __builtin_expect(!!(x), 1)
+#define J2K_UNLIKELY(x)         __builtin_expect(!!(x), 0)
+#define J2K_INLINE              static inline __attribute__((always_inline))
+#define J2K_RESTRICT            __restrict__
 #else
 #define J2K_PRINTF(text, first)
 #define J2K_LIKELY(x)   (x)

@@ -40,18 +40,84 @@ static void int_to_float_c(const int32_t *J2K_RESTRICT in, size_t n, float *J2K_
 }
 
 static void float_to_int_c(const float *J2K_RESTRICT in, size_t n, int32_t *J2K_RESTRICT out) {
-    const float limit = 1073741824.0f;
+    /* The number below one half: with one half itself, 0.5 - 2^-25 and large odd numbers would go up too. */
+    const float half = 0.49999997f, limit = 1073741824.0f;
     for (size_t i = 0; i < n; i++) {
-        float x = in[i] + (in[i] < 0.0f ? -0.5f : 0.5f);
+        float x = in[i] + (in[i] < 0.0f ? -half : half);
         x = x > -limit ? x : -limit;
         x = x < limit ? x : limit;
         out[i] = (int32_t)x;
     }
 }
 
+static void load_rgb8_rct_c(const uint8_t *J2K_RESTRICT in, size_t n, int32_t offset,
+                            int32_t *J2K_RESTRICT c0, int32_t *J2K_RESTRICT c1, int32_t *J2K_RESTRICT c2) {
+    for (size_t i = 0; i < n; i++) {
+        c0[i] = in[3 * i] - offset;
+        c1[i] = in[3 * i + 1] - offset;
+        c2[i] = in[3 * i + 2] - offset;
+    }
+    j2k_colour_c.rct_forward(c0, c1, c2, n);
+}
+
+static void load_rgb8_ict_c(const uint8_t *J2K_RESTRICT in, size_t n, int32_t offset, float *J2K_RESTRICT c0,
+                            float *J2K_RESTRICT c1, float *J2K_RESTRICT c2) {
+    for (size_t i = 0; i < n; i++) {
+        c0[i] = (float)(in[3 * i] - offset);
+        c1[i] = (float)(in[3 * i + 1] - offset);
+        c2[i] = (float)(in[3 * i + 2] - offset);
+    }
+    j2k_colour_c.ict_forward(c0, c1, c2, n);
+}
+
+static void store_rgb8_rct_c(const int32_t *J2K_RESTRICT c0, const int32_t *J2K_RESTRICT c1,
+                             const int32_t *J2K_RESTRICT c2, size_t n, int32_t offset, int32_t max,
+                             uint8_t *J2K_RESTRICT out) {
+    int32_t rows[3][CHUNK];
+    for (size_t done = 0; done < n; done += CHUNK) {
+        const size_t count = n - done < CHUNK ? n - done : CHUNK;
+        memcpy(rows[0], c0 + done, 4 * count);
+        memcpy(rows[1], c1 + done, 4 * count);
+        memcpy(rows[2], c2 + done, 4 * count);
+        j2k_colour_c.rct_inverse(rows[0], rows[1], rows[2], count);
+        for (int k = 0; k < 3; k++)
+            store_u8x3_c(rows[k], count, offset, max, out + 3 * done + k);
+    }
+}
+
+static void store_rgb8_ict_c(const float *J2K_RESTRICT c0, const float *J2K_RESTRICT c1,
+                             const float *J2K_RESTRICT c2, size_t n, int32_t offset, int32_t max,
+                             uint8_t *J2K_RESTRICT out) {
+    float rows[3][CHUNK];
+    int32_t samples[CHUNK];
+    for (size_t done = 0; done < n; done += CHUNK) {
+        const size_t count = n - done < CHUNK ? n - done : CHUNK;
+        memcpy(rows[0], c0 + done, 4 * count);
+        memcpy(rows[1], c1 + done, 4 * count);
+        memcpy(rows[2], c2 + done, 4 * count);
+        j2k_colour_c.ict_inverse(rows[0], rows[1], rows[2], count);
+        for (int k = 0; k < 3; k++) {
+            float_to_int_c(rows[k], count, samples);
+            store_u8x3_c(samples, count, offset, max, out + 3 * done + k);
+        }
+    }
+}
+
 const image_kernels j2k_image_c = {
-    load_u8_c,    load_u8x3_c, load_u16_c,    load_u16x3_c,   store_u8_c,
-    store_u8x3_c, store_u16_c, store_u16x3_c, int_to_float_c, float_to_int_c,
+    .load_u8 = load_u8_c,
+    .load_u8x3 = load_u8x3_c,
+    .load_u16 = load_u16_c,
+    .load_u16x3 = load_u16x3_c,
+    .store_u8 = store_u8_c,
+    .store_u8x3 = store_u8x3_c,
+    .store_u16 = store_u16_c,
+    .store_u16x3 = store_u16x3_c,
+    .load_rgb8_rct = load_rgb8_rct_c,
+    .load_rgb8_ict = load_rgb8_ict_c,
+    .store_rgb8_rct = store_rgb8_rct_c,
+    .store_rgb8_ict = store_rgb8_ict_c,
+    .int_to_float = int_to_float_c,
+    .float_to_int = float_to_int_c,
 };
 
 /* ---- samples of any type ---- */
@@ -108,17 +174,26 @@ static unsigned char *sample_at(const j2k_component *c, uint32_t x, uint32_t y) 
     return (unsigned char *)c->data + (ptrdiff_t)y * c->row_stride + (ptrdiff_t)x * c->sample_step;
 }
 
-/* Samples as they are, without level shift, from a place that needs no alignment: bit patterns of the type
- * widened to 32 bits. The inner loops see constants for size, sign and order. */
-J2K_INLINE void gather(const unsigned char *in, ptrdiff_t step, uint32_t n, uint32_t shift, unsigned size,
-                       bool is_signed, bool swapped, int32_t *out) {
+/* Samples less the level shift, from a place that needs no alignment. Size, sign and order are constants
+ * where this is inlined, and so is the step of contiguous samples, which lets a compiler make vectors of
+ * them. */
+J2K_INLINE void gather_step(const unsigned char *in, ptrdiff_t step, uint32_t n, uint32_t shift,
+                            unsigned size, bool is_signed, bool swapped, int32_t *J2K_RESTRICT out) {
     const unsigned unused = 32 - 8 * size;
-    for (uint32_t i = 0; i < n; i++, in += step) {
-        uint32_t v = sample_bits(in, size, swapped);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t v = sample_bits(in + (ptrdiff_t)i * step, size, swapped);
         if (is_signed)
             v = (uint32_t)((int32_t)(v << unused) >> unused);
         out[i] = (int32_t)(v - shift);
     }
+}
+
+J2K_INLINE void gather(const unsigned char *in, ptrdiff_t step, uint32_t n, uint32_t shift, unsigned size,
+                       bool is_signed, bool swapped, int32_t *out) {
+    if (step == (ptrdiff_t)size)
+        gather_step(in, (ptrdiff_t)size, n, shift, size, is_signed, swapped, out);
+    else
+        gather_step(in, step, n, shift, size, is_signed, swapped, out);
 }
 
 static void load_any(const unsigned char *in, ptrdiff_t step, uint32_t n, uint32_t shift,
@@ -193,10 +268,19 @@ static void sample_range(const j2k_component *c, int64_t *low, int64_t *high) {
     *high = ((int64_t)1 << (c->is_signed ? depth - 1 : depth)) - 1;
 }
 
+J2K_INLINE void scatter_step(const int32_t *J2K_RESTRICT in, uint32_t n, uint32_t shift, int32_t low,
+                             int32_t high, unsigned size, bool swapped, unsigned char *J2K_RESTRICT out,
+                             ptrdiff_t step) {
+    for (uint32_t i = 0; i < n; i++)
+        put_sample_bits(out + (ptrdiff_t)i * step, size, swapped, (uint32_t)clamp(in[i], low, high) + shift);
+}
+
 J2K_INLINE void scatter(const int32_t *in, uint32_t n, uint32_t shift, int32_t low, int32_t high,
                         unsigned size, bool swapped, unsigned char *out, ptrdiff_t step) {
-    for (uint32_t i = 0; i < n; i++, out += step)
-        put_sample_bits(out, size, swapped, (uint32_t)clamp(in[i], low, high) + shift);
+    if (step == (ptrdiff_t)size)
+        scatter_step(in, n, shift, low, high, size, swapped, out, (ptrdiff_t)size);
+    else
+        scatter_step(in, n, shift, low, high, size, swapped, out, step);
 }
 
 static void store_any(const int32_t *in, uint32_t n, uint32_t shift, int32_t low, int32_t high, unsigned size,
@@ -244,6 +328,90 @@ void j2k_store_row_float(const dsp_kernels *dsp, const j2k_component *c, uint32_
         done += count;
     }
 }
+
+/* ---- three components and their transform ---- */
+
+/* Eight bits each, red, green and blue of a pixel side by side. */
+static bool is_rgb8(const j2k_component c[3]) {
+    const unsigned char *first = c[0].data;
+    for (int k = 0; k < 3; k++)
+        if (c[k].data != first + k || c[k].type != J2K_UINT8 || c[k].sample_step != 3 || c[k].is_signed ||
+            c[k].row_stride != c[0].row_stride || c[k].depth != c[0].depth || c[k].depth > 8)
+            return false;
+    return true;
+}
+
+void j2k_load_colour_int(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                         uint32_t n, int32_t *c0, int32_t *c1, int32_t *c2) {
+    if (c[0].data && is_rgb8(c)) {
+        dsp->image->load_rgb8_rct(sample_at(c, x0, y), n, (int32_t)level_shift(c), c0, c1, c2);
+        return;
+    }
+    j2k_load_row_int(dsp, &c[0], x0, y, n, c0);
+    j2k_load_row_int(dsp, &c[1], x0, y, n, c1);
+    j2k_load_row_int(dsp, &c[2], x0, y, n, c2);
+    dsp->colour->rct_forward(c0, c1, c2, n);
+}
+
+void j2k_load_colour_float(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                           uint32_t n, float *c0, float *c1, float *c2) {
+    if (c[0].data && is_rgb8(c)) {
+        dsp->image->load_rgb8_ict(sample_at(c, x0, y), n, (int32_t)level_shift(c), c0, c1, c2);
+        return;
+    }
+    j2k_load_row_float(dsp, &c[0], x0, y, n, c0);
+    j2k_load_row_float(dsp, &c[1], x0, y, n, c1);
+    j2k_load_row_float(dsp, &c[2], x0, y, n, c2);
+    dsp->colour->ict_forward(c0, c1, c2, n);
+}
+
+void j2k_store_colour_int(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                          uint32_t n, const int32_t *c0, const int32_t *c1, const int32_t *c2) {
+    if (c[0].data && is_rgb8(c)) {
+        int64_t low, high;
+        sample_range(c, &low, &high);
+        dsp->image->store_rgb8_rct(c0, c1, c2, n, (int32_t)level_shift(c), (int32_t)high,
+                                   sample_at(c, x0, y));
+        return;
+    }
+    int32_t rows[3][CHUNK];
+    for (uint32_t done = 0; done < n;) {
+        const uint32_t count = n - done < CHUNK ? n - done : CHUNK;
+        memcpy(rows[0], c0 + done, 4 * (size_t)count);
+        memcpy(rows[1], c1 + done, 4 * (size_t)count);
+        memcpy(rows[2], c2 + done, 4 * (size_t)count);
+        dsp->colour->rct_inverse(rows[0], rows[1], rows[2], count);
+        for (int k = 0; k < 3; k++)
+            if (c[k].data)
+                j2k_store_row_int(dsp, &c[k], x0 + done, y, count, rows[k]);
+        done += count;
+    }
+}
+
+void j2k_store_colour_float(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                            uint32_t n, const float *c0, const float *c1, const float *c2) {
+    if (c[0].data && is_rgb8(c)) {
+        int64_t low, high;
+        sample_range(c, &low, &high);
+        dsp->image->store_rgb8_ict(c0, c1, c2, n, (int32_t)level_shift(c), (int32_t)high,
+                                   sample_at(c, x0, y));
+        return;
+    }
+    float rows[3][CHUNK];
+    for (uint32_t done = 0; done < n;) {
+        const uint32_t count = n - done < CHUNK ? n - done : CHUNK;
+        memcpy(rows[0], c0 + done, 4 * (size_t)count);
+        memcpy(rows[1], c1 + done, 4 * (size_t)count);
+        memcpy(rows[2], c2 + done, 4 * (size_t)count);
+        dsp->colour->ict_inverse(rows[0], rows[1], rows[2], count);
+        for (int k = 0; k < 3; k++)
+            if (c[k].data)
+                j2k_store_row_float(dsp, &c[k], x0 + done, y, count, rows[k]);
+        done += count;
+    }
+}
+
+/* ---- other ---- */
 
 void j2k_fill_row(const j2k_component *c, uint32_t x0, uint32_t y, uint32_t n) {
     const unsigned size = type_size(c->type);

@@ -20,6 +20,19 @@ void j2k_store_row_int(const dsp_kernels *dsp, const j2k_component *c, uint32_t 
 void j2k_store_row_float(const dsp_kernels *dsp, const j2k_component *c, uint32_t x0, uint32_t y, uint32_t n,
                          const float *in);
 
+/* Three components with their forward colour transform (RCT or ICT) at once, and the way back: the same as
+ * loading three rows and transforming them, or transforming and storing them, but faster where the samples
+ * lie interleaved. c: the three views, all of the same size and depth. When storing, views whose data is NULL
+ * are left out. */
+void j2k_load_colour_int(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                         uint32_t n, int32_t *c0, int32_t *c1, int32_t *c2);
+void j2k_load_colour_float(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                           uint32_t n, float *c0, float *c1, float *c2);
+void j2k_store_colour_int(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                          uint32_t n, const int32_t *c0, const int32_t *c1, const int32_t *c2);
+void j2k_store_colour_float(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
+                            uint32_t n, const float *c0, const float *c1, const float *c2);
+
 /* Store the same sample (before the level shift is undone: 0 gives mid-grey) for tiles that are missing. */
 void j2k_fill_row(const j2k_component *c, uint32_t x0, uint32_t y, uint32_t n);
 

@@ -105,6 +105,7 @@ static j2k_status box_open(const jp2_reader *r, size_t offset, size_t end, box *
 static j2k_status box_record(jp2_reader *r, const box *b, bool in_header) {
     jp2_file *file = r->file;
     if (file->num_boxes == r->boxes_capacity) {
+        RETURN_IF(r->boxes_capacity > UINT32_MAX / 2, J2K_ERROR_MEMORY);
         uint32_t capacity = r->boxes_capacity ? 2 * r->boxes_capacity : 16;
         jp2_box *boxes = ARENA_ALLOC(r->memory, jp2_box, capacity);
         RETURN_IF(!boxes, J2K_ERROR_MEMORY);

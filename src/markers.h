@@ -1,5 +1,5 @@
-/* Marker segments of the codestream, one at a time: finding them and taking their fields apart (T.800 annex
- * A). SPDX-License-Identifier: BSD-3-Clause */
+/* Marker segments of the codestream, one at a time: found, and taken apart into fields (T.800 annex A).
+ * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef J2K_MARKERS_H
 #define J2K_MARKERS_H
 

@@ -27,16 +27,14 @@ static const mq_row mq_rows[4 * MQ_NUM_STATES] = {MQ_STATE_LIST(ROWS)};
 #define OPAQUE(x) ((void)0)
 #endif
 
-void j2k_mq_set_contexts(mq_encoder *mq, const uint8_t *indices, unsigned count) {
+void j2k_mq_set_contexts(mq_contexts *contexts, const uint8_t *indices, unsigned count) {
     for (unsigned i = 0; i < count; i++)
-        mq->states[i] = (uint8_t)(4 * indices[i]);
+        contexts->state[i] = (uint8_t)(4 * indices[i]);
 }
 
-void j2k_mq_begin(mq_encoder *mq, uint8_t *start) {
+void j2k_mq_begin(mq_registers *mq, uint8_t *start) {
     mq->next = start - 1;
-    mq->b = *mq->next; /* written back with the first byte-out: no carry ever reaches it */
-    if (mq->b == 0xFF)
-        mq->b = 0;
+    mq->b = *mq->next; /* no carry ever reaches it: the code begins below it with a 0 */
     mq->c = 0;
     mq->a = 0x8000;
     mq->ct = 12;
@@ -65,14 +63,14 @@ void j2k_mq_begin(mq_encoder *mq, uint8_t *start) {
         (ct) += 7;                                                                                           \
     } while ((ct) <= 0)
 
-void j2k_mq_encode(mq_encoder *mq, const uint8_t *symbols, size_t count) {
+void j2k_mq_encode(mq_registers *mq, mq_contexts *contexts, const uint8_t *symbols, size_t count) {
     uint8_t *next = mq->next;
     uint64_t c = mq->c;
     uint32_t a = mq->a, b = mq->b;
     int32_t ct = mq->ct;
     for (const uint8_t *end = symbols + count; symbols < end; symbols++) {
         unsigned symbol = *symbols;
-        uint8_t *state = &mq->states[symbol & MQ_CONTEXT_MASK];
+        uint8_t *state = &contexts->state[symbol & MQ_CONTEXT_MASK];
         unsigned before = *state;
         mq_row row = mq_rows[before | symbol >> MQ_DECISION_SHIFT];
         uint32_t qe = row.qe, rest = a - qe;
@@ -99,7 +97,7 @@ void j2k_mq_encode(mq_encoder *mq, const uint8_t *symbols, size_t count) {
     mq->ct = ct;
 }
 
-void j2k_mq_get_mark(const mq_encoder *mq, const uint8_t *segment, mq_mark *mark) {
+void j2k_mq_get_mark(const mq_registers *mq, const uint8_t *segment, mq_mark *mark) {
     mark->bytes = (uint32_t)(mq->next + 1 - segment);
     mark->c = (uint32_t)mq->c;
     mark->a = (uint16_t)mq->a;
@@ -108,20 +106,20 @@ void j2k_mq_get_mark(const mq_encoder *mq, const uint8_t *segment, mq_mark *mark
 }
 
 /* One byte-out of what is in C after shifting it by CT. */
-static void shift_byte_out(mq_encoder *mq) {
+static void shift_byte_out(mq_registers *mq) {
     mq->c <<= mq->ct;
     mq->ct = 0;
     BYTE_OUT(mq->next, mq->b, mq->c, mq->ct);
 }
 
 /* Store B unless it is FF, which a decoder supplies itself. */
-static uint8_t *store_last_byte(mq_encoder *mq) {
+static uint8_t *store_last_byte(mq_registers *mq) {
     if (mq->b != 0xFF)
         *mq->next++ = (uint8_t)mq->b;
     return mq->next;
 }
 
-uint8_t *j2k_mq_flush(mq_encoder *mq) {
+uint8_t *j2k_mq_flush(mq_registers *mq) {
     /* SETBITS (figure C.12): as many ones as fit below the upper end of the interval. */
     uint64_t limit = mq->c + mq->a;
     mq->c |= 0xFFFF;
@@ -132,7 +130,7 @@ uint8_t *j2k_mq_flush(mq_encoder *mq) {
     return store_last_byte(mq);
 }
 
-uint8_t *j2k_mq_flush_predictable(mq_encoder *mq) {
+uint8_t *j2k_mq_flush_predictable(mq_registers *mq) {
     int bits = 11 - mq->ct + 1; /* that must leave C */
     while (bits > 0) {
         shift_byte_out(mq);

@@ -65,14 +65,18 @@ enum { MQ_NUM_STATES = 47 };
 enum { MQ_DECISION_SHIFT = 7, MQ_CONTEXT_MASK = 31, MQ_MAX_CONTEXTS = 32 };
 
 /* Registers of figure C.3. B is the byte that may still get a carry; it is not in memory yet. */
-typedef struct mq_encoder {
+typedef struct mq_registers {
     uint8_t *next; /* where B goes */
     uint64_t c;
     uint32_t a;
     uint32_t b;
     int32_t ct;
-    uint8_t states[MQ_MAX_CONTEXTS]; /* per context 4 * index into table C.2 + 2 * MPS */
-} mq_encoder;
+} mq_registers;
+
+/* Per context 4 * index into table C.2 + 2 * MPS. */
+typedef struct mq_contexts {
+    uint8_t state[MQ_MAX_CONTEXTS];
+} mq_contexts;
 
 /* The coder's state behind a coding pass, from which the length that the pass needs is found later. */
 typedef struct mq_mark {
@@ -83,24 +87,23 @@ typedef struct mq_mark {
 } mq_mark;
 
 /* Set contexts to states of table C.2 (MPS 0). */
-void j2k_mq_set_contexts(mq_encoder *mq, const uint8_t *indices, unsigned count);
+void j2k_mq_set_contexts(mq_contexts *contexts, const uint8_t *indices, unsigned count);
 
-/* Start a codeword segment at `start` (INITENC). The byte before it is overwritten until the flush puts it
- * back: there must be one. */
-void j2k_mq_begin(mq_encoder *mq, uint8_t *start);
+/* Start a codeword segment at `start` (INITENC). The byte before it takes part as the first B: it must exist,
+ * is stored again with the value that it has, and may not be FF. */
+void j2k_mq_begin(mq_registers *mq, uint8_t *start);
 
-/* Code symbols. At most MQ_BYTES_BOUND(count) bytes are written beyond `next`. */
-void j2k_mq_encode(mq_encoder *mq, const uint8_t *symbols, size_t count);
+/* Code symbols. At most MQ_BYTES_BOUND(count) bytes are written from `next` on, a flush included. */
+void j2k_mq_encode(mq_registers *mq, mq_contexts *contexts, const uint8_t *symbols, size_t count);
 
-/* Upper bound of what `count` symbols and a flush can produce: a decision shifts the interval by 15 bits at
- * most, and of 8 bits in a byte 7 are new at least. */
+/* A decision shifts the interval by 15 bits at most, and of 8 bits in a byte 7 are new at least. */
 #define MQ_BYTES_BOUND(count) ((size_t)(count)*15 / 7 + 16)
 
-void j2k_mq_get_mark(const mq_encoder *mq, const uint8_t *segment, mq_mark *mark);
+void j2k_mq_get_mark(const mq_registers *mq, const uint8_t *segment, mq_mark *mark);
 
 /* End the segment; return its end. The last byte is never FF. */
-uint8_t *j2k_mq_flush(mq_encoder *mq);             /* figure C.11 */
-uint8_t *j2k_mq_flush_predictable(mq_encoder *mq); /* D.4.2 */
+uint8_t *j2k_mq_flush(mq_registers *mq);             /* figure C.11 */
+uint8_t *j2k_mq_flush_predictable(mq_registers *mq); /* D.4.2 */
 
 /* The least number of bytes of a finished segment from which a decoder, that reads ones behind them,
  * decodes every symbol before the mark. */

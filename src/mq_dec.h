@@ -55,15 +55,15 @@ J2K_INLINE void store_be32(uint8_t *p, uint32_t v) {
  *
  * BYTEIN adds the carry of a byte 80..8F behind FF only when it comes to that byte; here it is there from the
  * start. That makes no difference to a codeword that an encoder can make: its interval never reaches across
- * such a carry. (Of other data, about one byte in 2^26 decodes differently.) */
+ * such a carry. Damaged data may decode to something else than with BYTEIN, but always to the same. */
 
 enum {
     /* Bytes of one codeword segment that are looked at. A block of 4096 samples and 30 bit-planes has fewer
      * than 4096 * 33 + 120 decisions, and none costs more than 17/3 bits on average (the worst cycle in table
      * C.2, 43 - 44 - 45 - 43), so that 112 KiB with stuffed bits can never be used up. */
     MQ_MAX_SEGMENT = 1 << 17,
-    MQ_BITS_PREFIX = 8, /* in front of the string: room for the carry out of the first bit */
-    MQ_BITS_SIZE = MQ_BITS_PREFIX + MQ_MAX_SEGMENT + 64
+    MQ_BITS_PREFIX = 8,  /* in front of the string: room for the carry out of the first bit */
+    MQ_BITS_PADDING = 64 /* behind it: ones */
 };
 
 typedef struct unstuffer {
@@ -73,8 +73,8 @@ typedef struct unstuffer {
     uint8_t *out; /* where the bits before the window went */
 } unstuffer;
 
-/* buffer: MQ_BITS_PREFIX + bytes + 64 bytes. raw: a segment of the arithmetic coding bypass, which has no
- * carries. */
+/* buffer: MQ_BITS_PREFIX + bytes + MQ_BITS_PADDING bytes. raw: a segment of the arithmetic coding bypass,
+ * which has no carries. */
 J2K_INLINE void unstuff_begin(unstuffer *u, uint8_t *buffer, bool raw) {
     memset(buffer, 0, MQ_BITS_PREFIX);
     u->window = 0;

@@ -13,7 +13,7 @@ typedef struct contribution {
     codeblock *block;
     uint32_t length;
     uint16_t passes;
-    uint16_t max_passes; /* of a segment that begins with it */
+    bool complete; /* the segment ends with it */
 } contribution;
 
 /* A code-block has at most 4096 samples, so that a coding pass never takes anything like this. The bound
@@ -136,7 +136,7 @@ static unsigned log2_floor(unsigned n) {
 }
 
 static j2k_status add_pending(packet_reader *r, codeblock *block, uint32_t length, unsigned passes,
-                              unsigned max_passes) {
+                              bool complete) {
     if (r->num_pending == r->max_pending) {
         size_t larger = r->max_pending ? 2 * r->max_pending : 256;
         contribution *pending = ARENA_ALLOC(r->memory, contribution, larger);
@@ -146,19 +146,57 @@ static j2k_status add_pending(packet_reader *r, codeblock *block, uint32_t lengt
         r->pending = pending;
         r->max_pending = larger;
     }
-    contribution c = {block, length, (uint16_t)passes, (uint16_t)max_passes};
+    contribution c = {block, length, (uint16_t)passes, complete};
     r->pending[r->num_pending++] = c;
     return J2K_OK;
 }
 
-/* How many of the `count` passes from `first` on belong to the codeword segment of the first one, and
- * (*whole) how many that segment can hold. The first segment of an HT code-block also takes the placeholder
- * passes, a multiple of three that precede its cleanup pass (T.814). */
-static unsigned segment_share(unsigned style, unsigned first, unsigned count, unsigned *whole) {
-    *whole = j2k_segment_passes(style, first);
-    if ((style & J2K_STYLE_HT) && first == 0)
-        *whole = (count - 1) / 3 * 3 + 1;
-    return *whole < count ? *whole : count;
+/* One length field: Lblock + floor(log2(passes)) bits, `have` of which were read before with the value
+ * `length`. */
+static j2k_status read_length(packet_reader *r, bit_reader *bits, const codeblock *block, unsigned passes,
+                              unsigned have, uint32_t *length) {
+    unsigned width = block->lblock + log2_floor(passes);
+    if (width > 32)
+        return fail(r, J2K_ERROR_CORRUPT, "a code-block length of more than 32 bits");
+    uint64_t value = (uint64_t)(have ? *length : 0) << (width - have) | j2k_bits_get_n(bits, width - have);
+    if (value > MAX_CONTRIBUTION)
+        return fail(r, J2K_ERROR_CORRUPT, "a code-block with more bytes than its coding passes can have");
+    *length = (uint32_t)value;
+    return J2K_OK;
+}
+
+/* `left` new passes of an HT code-block whose first cleanup pass has not been seen (T.814): they may all be
+ * placeholders, which take no bytes, or the last one of them that a cleanup pass can be is the first cleanup
+ * pass. In the latter case the length is of the passes up to there and not zero; in the former, the length
+ * field is as long as for all of them. In mixed streams the first length that is not zero also tells whether
+ * the code-block is HT: the field of a first cleanup pass has a spare bit at its top. *taken is how many
+ * passes were dealt with. */
+static j2k_status read_first_cleanup(packet_reader *r, bit_reader *bits, codeblock *block, unsigned style,
+                                     unsigned left, unsigned *taken) {
+    bool mixed = style & J2K_STYLE_HT_MIXED;
+    unsigned refinement = (block->seen_passes + left - 1) % 3; /* passes behind the last possible cleanup */
+    uint32_t length = 0;
+    unsigned have = 0;
+    if (left > refinement) {
+        *taken = left - refinement;
+        TRY(read_length(r, bits, block, *taken, 0, &length));
+        have = block->lblock + log2_floor(*taken);
+        bool spare = block->lblock > 3 && length > 1 && !(length >> (have - 1));
+        if (length && (!mixed || spare)) {
+            block->seen_cleanup = true;
+            return add_pending(r, block, length, *taken, true);
+        }
+    }
+    *taken = left;
+    TRY(read_length(r, bits, block, left, have, &length));
+    if (length && mixed) {
+        block->part_1 = true;
+        if (j2k_segment_passes(codeblock_style(block, style), block->seen_passes) != SEGMENT_ENDLESS)
+            return fail(r, J2K_ERROR_UNSUPPORTED, "mixed block coding with BYPASS or TERMALL");
+    } else if (length) {
+        return fail(r, J2K_ERROR_CORRUPT, "an HT code-block with bytes before its first cleanup pass");
+    }
+    return add_pending(r, block, length, left, false);
 }
 
 /* Passes and lengths of a code-block that the packet includes (B.10.6, B.10.7). */
@@ -170,14 +208,16 @@ static j2k_status read_block_lengths(packet_reader *r, bit_reader *bits, codeblo
     if (block->seen_passes + left >= SEGMENT_ENDLESS)
         return fail(r, J2K_ERROR_CORRUPT, "a code-block with more coding passes than there can be");
     while (left && !bits->overrun) {
-        unsigned whole, share = segment_share(style, block->seen_passes, left, &whole);
-        unsigned length_bits = block->lblock + log2_floor(share);
-        if (length_bits > 32)
-            return fail(r, J2K_ERROR_CORRUPT, "a code-block length of more than 32 bits");
-        uint32_t length = j2k_bits_get_n(bits, length_bits);
-        if (length > MAX_CONTRIBUTION)
-            return fail(r, J2K_ERROR_CORRUPT, "a code-block with more bytes than its coding passes can have");
-        TRY(add_pending(r, block, length, share, whole));
+        unsigned share;
+        if ((style & J2K_STYLE_HT) && !block->seen_cleanup && !block->part_1) {
+            TRY(read_first_cleanup(r, bits, block, style, left, &share));
+        } else {
+            unsigned whole = j2k_segment_passes(codeblock_style(block, style), block->seen_passes);
+            uint32_t length = 0;
+            share = min_u32(whole, left);
+            TRY(read_length(r, bits, block, share, 0, &length));
+            TRY(add_pending(r, block, length, share, share == whole));
+        }
         block->seen_passes = (uint16_t)(block->seen_passes + share);
         left -= share;
     }
@@ -257,10 +297,13 @@ static j2k_status read_header(packet_reader *r, resolution *res, const component
     *next = j2k_bits_close(&bits);
     if (bits.overrun)
         return fail(r, J2K_ERROR_TRUNCATED, "the data end in its header");
-    if (at_marker(*next, end, MARKER_EPH))
-        *next += 2;
-    else if (r->tile->style->eph)
+    if (!r->tile->style->eph)
+        return J2K_OK;
+    if (end - *next < 2)
+        return fail(r, J2K_ERROR_TRUNCATED, "the data end before its EPH marker");
+    if (!at_marker(*next, end, MARKER_EPH))
         return fail(r, J2K_ERROR_CORRUPT, "its EPH marker is missing");
+    *next += 2;
     return J2K_OK;
 }
 
@@ -288,12 +331,11 @@ static codeword_segment *new_segment(packet_reader *r) {
 static j2k_status keep(packet_reader *r, const contribution *c) {
     codeblock *block = c->block;
     codeword_segment *last = block->u.dec.last_segment;
-    if (!last || last->num_passes == last->max_passes) {
+    if (!last || last->complete) {
         codeword_segment *fresh = new_segment(r);
         RETURN_IF(!fresh, out_of_memory(r));
         fresh->next = NULL;
         fresh->num_passes = 0;
-        fresh->max_passes = c->max_passes;
         fresh->size = 0;
         if (last)
             last->next = fresh;
@@ -303,6 +345,7 @@ static j2k_status keep(packet_reader *r, const contribution *c) {
     }
     last->num_passes = (uint16_t)(last->num_passes + c->passes);
     last->size += c->length;
+    last->complete = c->complete;
     block->num_passes = (uint16_t)(block->num_passes + c->passes);
     if (c->length == 0)
         return J2K_OK;

@@ -26,12 +26,18 @@ static void put_pass_count(bit_writer *bits, unsigned n) {
         j2k_bits_put_n(bits, 0xFF80 | (n - 37), 16);
 }
 
-/* Passes and bytes of a code-block before a layer. */
+/* Passes and bytes of a code-block before a layer. Of an HT code-block the passes before the HT set that is
+ * sent count as done: they have no place in the packets, and their bit-planes are missing ones. */
 static unsigned passes_before(const codeblock *block, uint32_t layer) {
-    return block->num_passes && layer ? block->u.enc.layer_passes[layer - 1] : 0;
+    unsigned passes = block->num_passes && layer ? block->u.enc.layer_passes[layer - 1] : 0;
+    return max_u32(passes, block->u.enc.first_pass);
 }
 static unsigned passes_through(const codeblock *block, uint32_t layer) {
-    return block->num_passes ? block->u.enc.layer_passes[layer] : 0;
+    unsigned passes = block->num_passes ? block->u.enc.layer_passes[layer] : 0;
+    return max_u32(passes, block->u.enc.first_pass);
+}
+static unsigned zero_bitplanes(const codeblock *block) {
+    return block->zero_bitplanes + block->u.enc.first_pass / 3u;
 }
 static uint32_t bytes_of(const codeblock *block, unsigned passes) {
     return passes ? block->u.enc.passes[passes - 1].length : 0;
@@ -70,14 +76,15 @@ static void put_lengths(bit_writer *bits, codeblock *block, unsigned style, unsi
 static void put_block(bit_writer *bits, precinct *p, uint32_t index, unsigned style, uint32_t layer) {
     codeblock *block = &p->blocks[index];
     unsigned first = passes_before(block, layer), end = passes_through(block, layer);
-    if (first)
+    bool included = first > block->u.enc.first_pass;
+    if (included)
         j2k_bits_put(bits, end > first);
     else
         j2k_tagtree_encode(&p->inclusion, bits, index, layer + 1);
     if (end == first)
         return;
-    if (first == 0)
-        j2k_tagtree_encode(&p->zero_bitplanes, bits, index, block->zero_bitplanes + 1u);
+    if (!included)
+        j2k_tagtree_encode(&p->zero_bitplanes, bits, index, zero_bitplanes(block) + 1);
     put_pass_count(bits, end - first);
     put_lengths(bits, block, style, first, end);
 }
@@ -141,13 +148,13 @@ static void prepare_precinct(precinct *p, uint32_t num_layers) {
     for (uint32_t i = 0; i < p->blocks_wide * p->blocks_high; i++) {
         codeblock *block = &p->blocks[i];
         block->lblock = 3;
-        if (passes_through(block, num_layers - 1) == 0)
+        if (passes_through(block, num_layers - 1) == block->u.enc.first_pass)
             continue; /* never included: it stays infinite in both trees, which then cost least */
         uint32_t layer = 0;
-        while (block->u.enc.layer_passes[layer] == 0)
+        while (passes_through(block, layer) == block->u.enc.first_pass)
             layer++;
         j2k_tagtree_set(&p->inclusion, i, layer);
-        j2k_tagtree_set(&p->zero_bitplanes, i, block->zero_bitplanes);
+        j2k_tagtree_set(&p->zero_bitplanes, i, zero_bitplanes(block));
     }
 }
 

@@ -5,24 +5,34 @@
 #include <math.h>
 #include <string.h>
 
+/* The bytes that passes 0 .. pass cost. Of HT passes only those of the same HT set count. */
+static int64_t pass_cost(const rate_control *rc, const codeblock *cb, unsigned pass) {
+    unsigned set = pass / 3 * 3;
+    uint32_t before = rc->ht && set ? cb->u.enc.passes[set - 1].length : 0;
+    return (int64_t)cb->u.enc.passes[pass].length - before;
+}
+
 /* The slopes along a convex hull decrease, so that "all hull points of at least this slope" is the best
  * choice of passes for the bytes it takes, and a single threshold serves all code-blocks. A pass that takes
- * no bytes joins the next point. */
-static void find_hull(const codeblock *cb, double weight, float *slopes) {
+ * no bytes joins the next point. An HT set that takes no more bytes than one before it replaces it. */
+static void find_hull(const rate_control *rc, const codeblock *cb, double weight, float *slopes) {
     uint16_t hull[256]; /* pass numbers; a code-block has at most MAX_PASSES */
     unsigned points = 0;
     for (unsigned i = 0; i < cb->num_passes; i++)
         slopes[i] = 0;
-    for (unsigned i = 0; i < cb->num_passes; i++) {
+    for (unsigned i = cb->u.enc.first_pass; i < cb->num_passes; i++) {
         const coding_pass *pass = &cb->u.enc.passes[i];
+        int64_t bytes = pass_cost(rc, cb, i);
+        if (rc->ht && bytes == 0)
+            continue; /* not tried */
         for (;;) {
-            const coding_pass *top = points ? &cb->u.enc.passes[hull[points - 1]] : NULL;
-            double gain = (pass->reduction - (top ? top->reduction : 0)) * weight;
-            uint32_t cost = pass->length - (top ? top->length : 0);
+            int top = points ? hull[points - 1] : -1;
+            double gain = (pass->reduction - (top < 0 ? 0 : cb->u.enc.passes[top].reduction)) * weight;
+            int64_t cost = bytes - (top < 0 ? 0 : pass_cost(rc, cb, (unsigned)top));
             if (gain <= 0)
                 break;
-            double slope = cost ? gain / cost : HUGE_VAL;
-            if (top && slope >= slopes[hull[points - 1]]) {
+            double slope = cost > 0 ? gain / (double)cost : HUGE_VAL;
+            if (top >= 0 && slope >= slopes[top]) {
                 slopes[hull[--points]] = 0;
                 continue;
             }
@@ -31,6 +41,20 @@ static void find_hull(const codeblock *cb, double weight, float *slopes) {
                 hull[points++] = (uint16_t)i;
             break;
         }
+    }
+}
+
+static void find_slopes(rate_control *rc) {
+    rc->min_slope = HUGE_VALF;
+    rc->max_slope = 0;
+    for (size_t i = 0; i < rc->count; i++) {
+        const codeblock *cb = rc->refs[i].block;
+        find_hull(rc, cb, rc->refs[i].band->weight, cb->u.enc.slopes);
+        for (unsigned p = 0; p < cb->num_passes; p++)
+            if (cb->u.enc.slopes[p] > 0) {
+                rc->min_slope = fminf(rc->min_slope, cb->u.enc.slopes[p]);
+                rc->max_slope = fmaxf(rc->max_slope, cb->u.enc.slopes[p]);
+            }
     }
 }
 
@@ -43,23 +67,15 @@ j2k_status j2k_rate_prepare(rate_control *rc, arena *memory) {
     uint16_t *layers = ARENA_ALLOC_ZERO(memory, uint16_t, rc->count * rc->num_layers);
     RETURN_IF(!slopes || !layers, J2K_ERROR_MEMORY);
     rc->energy = 0;
-    rc->min_slope = HUGE_VALF;
-    rc->max_slope = 0;
     for (size_t i = 0; i < rc->count; i++) {
         codeblock *cb = rc->refs[i].block;
-        double weight = rc->refs[i].band->weight;
         cb->u.enc.slopes = slopes;
         cb->u.enc.layer_passes = layers;
-        find_hull(cb, weight, slopes);
-        rc->energy += cb->u.enc.energy * weight;
-        for (unsigned p = 0; p < cb->num_passes; p++)
-            if (slopes[p] > 0) {
-                rc->min_slope = fminf(rc->min_slope, slopes[p]);
-                rc->max_slope = fmaxf(rc->max_slope, slopes[p]);
-            }
+        rc->energy += cb->u.enc.energy * rc->refs[i].band->weight;
         slopes += cb->num_passes;
         layers += rc->num_layers;
     }
+    find_slopes(rc);
     return J2K_OK;
 }
 
@@ -67,9 +83,25 @@ static unsigned passes_below(const codeblock *cb, uint32_t layer) {
     return layer ? cb->u.enc.layer_passes[layer - 1] : 0;
 }
 
+static void take_passes(const rate_control *rc, codeblock *cb, uint32_t layer, unsigned passes) {
+    cb->u.enc.layer_passes[layer] = (uint16_t)passes;
+    if (rc->ht && !rc->committed)
+        cb->u.enc.first_pass = (uint16_t)(passes ? (passes - 1) / 3 * 3 : 0);
+}
+
+void j2k_rate_commit(rate_control *rc) {
+    for (size_t i = 0; i < rc->count; i++) {
+        codeblock *cb = rc->refs[i].block;
+        cb->num_passes = cb->u.enc.layer_passes[rc->num_layers - 1];
+        memset(cb->u.enc.layer_passes, 0, (rc->num_layers - 1) * sizeof *cb->u.enc.layer_passes);
+    }
+    rc->committed = true;
+    find_slopes(rc);
+}
+
 void j2k_rate_everything(rate_control *rc, uint32_t layer) {
     for (size_t i = 0; i < rc->count; i++)
-        rc->refs[i].block->u.enc.layer_passes[layer] = rc->refs[i].block->num_passes;
+        take_passes(rc, rc->refs[i].block, layer, rc->refs[i].block->num_passes);
 }
 
 /* Fill `layer` with all hull points of at least this slope. */
@@ -79,7 +111,7 @@ static void fill_layer(rate_control *rc, uint32_t layer, float threshold) {
         unsigned below = passes_below(cb, layer), n = cb->num_passes;
         while (n > below && !(cb->u.enc.slopes[n - 1] > 0 && cb->u.enc.slopes[n - 1] >= threshold))
             n--;
-        cb->u.enc.layer_passes[layer] = (uint16_t)n;
+        take_passes(rc, cb, layer, n);
     }
 }
 
@@ -88,7 +120,7 @@ static double error_left(const rate_control *rc, uint32_t layer) {
     for (size_t i = 0; i < rc->count; i++) {
         const codeblock *cb = rc->refs[i].block;
         unsigned n = cb->u.enc.layer_passes[layer];
-        double left = cb->u.enc.energy - (n ? cb->u.enc.passes[n - 1].reduction : 0);
+        double left = cb->u.enc.energy - (n > cb->u.enc.first_pass ? cb->u.enc.passes[n - 1].reduction : 0);
         error += left * rc->refs[i].band->weight;
     }
     return error;

@@ -16,6 +16,8 @@ typedef struct rate_control {
     block_ref *refs; /* of all tiles */
     size_t count;
     arena *scratch; /* reset at will */
+    bool ht;        /* HT sets are alternatives; */
+    bool committed; /* one of each code-block has been chosen */
     double energy;  /* squared error of the image with no coding pass at all; set by prepare */
     float min_slope, max_slope;
 } rate_control;
@@ -24,6 +26,10 @@ typedef struct rate_control {
  * error) plane: sets u.enc.slopes (squared error per byte at a hull point, 0 elsewhere) and allocates
  * u.enc.layer_passes, all in `memory`. */
 j2k_status j2k_rate_prepare(rate_control *rc, arena *memory);
+
+/* HT: make the choice of HT sets that the last layer now stands for final. The other layers are empty then
+ * and share out the passes of that choice only. */
+void j2k_rate_commit(rate_control *rc);
 
 /* Put all passes that are not in lower layers into `layer`. */
 void j2k_rate_everything(rate_control *rc, uint32_t layer);

@@ -74,7 +74,7 @@ static j2k_status build_resolution(const tile_builder *b, uint32_t component, un
         res->num_precincts_x = cell_count(res->area.x0, res->area.x1, res->precinct_w_exp);
         res->num_precincts_y = cell_count(res->area.y0, res->area.y1, res->precinct_h_exp);
         if ((uint64_t)res->num_precincts_x * res->num_precincts_y > UINT32_MAX)
-            return j2k_fail(b->diag, J2K_ERROR_CORRUPT,
+            return j2k_fail(b->diag, J2K_ERROR_UNSUPPORTED,
                             "tile %u, component %u, resolution %u: %u x %u precincts are too many",
                             (unsigned)b->tile->index, (unsigned)component, r, (unsigned)res->num_precincts_x,
                             (unsigned)res->num_precincts_y);

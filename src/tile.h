@@ -35,8 +35,8 @@ typedef struct data_chunk {
  * code-block has one. */
 typedef struct codeword_segment {
     struct codeword_segment *next;
-    uint16_t num_passes;
-    uint16_t max_passes; /* the segment is complete with so many */
+    uint16_t num_passes; /* HT: the placeholder passes before the first cleanup pass included */
+    bool complete;       /* its last pass is there: what follows begins another segment */
     uint32_t size;
 } codeword_segment;
 
@@ -46,13 +46,16 @@ typedef struct codeblock {
     uint8_t lblock;         /* state of the length signalling, B.10.7.1 */
     uint16_t num_passes;    /* encoder: coded; decoder: passes whose data are kept */
     uint16_t seen_passes;   /* decoder: passes in all packets read so far, those dropped included */
+    bool seen_cleanup;      /* decoder, HT: the first cleanup pass is among them */
+    bool part_1;            /* decoder: not HT, in a stream that mixes both */
     union {
         struct { /* encoder */
             const uint8_t *data;
             const coding_pass *passes; /* num_passes entries */
             uint16_t *layer_passes;    /* passes in layers 0..l, per layer, cumulative; set by rate control */
-            double energy;             /* squared error without any pass, in quantiser steps squared */
-            float *slopes; /* rate control: hull slope per pass, 0 where it is no truncation point */
+            uint16_t first_pass; /* HT: where the HT set begins that is sent; passes before it are not */
+            double energy;       /* squared error without any pass, in quantiser steps squared */
+            float *slopes;       /* rate control: hull slope per pass, 0 where it is no truncation point */
         } enc;
         struct { /* decoder */
             data_chunk *first_chunk, *last_chunk;
@@ -60,6 +63,11 @@ typedef struct codeblock {
         } dec;
     } u;
 } codeblock;
+
+/* The code-block style that counts for a code-block: without the HT bits where it is coded as in Part 1. */
+static inline unsigned codeblock_style(const codeblock *block, unsigned style) {
+    return block->part_1 ? style & ~((unsigned)J2K_STYLE_HT | J2K_STYLE_HT_MIXED) : style;
+}
 
 /* A precinct of one subband. It is made by j2k_precinct_open when a packet first needs it, so that a header
  * that declares many precincts costs little. */
@@ -114,7 +122,8 @@ typedef struct tile {
 
 /* Build the tree of tile `index` in `memory`: all rectangles, precinct counts, steps and bit-planes; no
  * precincts and no coefficients; everything is wanted. `components` and `style` must outlive the tile.
- * Errors: MEMORY, CORRUPT (a combination that the standard rules out, or counts that overflow). */
+ * Errors: MEMORY, CORRUPT (a combination that the standard rules out), UNSUPPORTED (2^32 precincts or more).
+ */
 j2k_status j2k_tile_build(tile *t, const image_siz *siz, uint32_t index, const tile_style *style,
                           const component_style *components, arena *memory, diagnostics *diag);
 

@@ -1,14 +1,12 @@
-/* Sample rows to subbands and back for one tile: level shift, colour transform and wavelet, fused row by row.
- * SPDX-License-Identifier: BSD-3-Clause */
+/* Sample rows to subbands and back for one tile: level shift, colour transform
+ * and wavelet, fused row by row. SPDX-License-Identifier: BSD-3-Clause */
 #include "transform.h"
 
-#include <string.h>
-
-#include "colour.h"
 #include "dwt.h"
 #include "image.h"
 
-/* Rows below which a stripe is not worth a thread: the rows that a stripe makes again stay under a tenth. */
+/* Rows below which a stripe is not worth a thread: the rows that a stripe makes
+ * again stay under a tenth. */
 enum { MIN_STRIPE_ROWS = 64, STRIPES_PER_WORKER = 2 };
 
 /* One pass over the rows of some level of all components, cut into stripes. */
@@ -21,7 +19,7 @@ typedef struct row_pass {
     uint32_t level; /* inverse: the resolution to make */
     char *scratch;  /* per worker: scratch_size bytes */
     size_t scratch_size;
-    size_t dwt_size, row_size; /* parts of it: three DWTs, then three rows */
+    size_t dwt_size; /* of each of the three DWTs in it */
 } row_pass;
 
 static uint32_t num_groups(const tile *t) {
@@ -53,7 +51,8 @@ static j2k_status plane_alloc(plane *p, rect area, arena *memory) {
     return p->data ? J2K_OK : J2K_ERROR_MEMORY;
 }
 
-/* Bounds of stripe `index` in rows [y0, y1): even coordinates, except for the ends. */
+/* Bounds of stripe `index` in rows [y0, y1): even coordinates, except for the
+ * ends. */
 static void stripe_bounds(uint32_t y0, uint32_t y1, uint32_t index, uint32_t count, uint32_t *from,
                           uint32_t *to) {
     uint64_t height = y1 - y0;
@@ -63,23 +62,20 @@ static void stripe_bounds(uint32_t y0, uint32_t y1, uint32_t index, uint32_t cou
     *to = index + 1 == count ? y1 : max_u32(b, y0);
 }
 
-/* Set num_stripes and the scratch of a pass over levels of at most this width and height. */
+/* Set num_stripes and the scratch of a pass over levels of at most this width
+ * and height. */
 static j2k_status pass_setup(row_pass *pass, uint32_t width, uint32_t height) {
     unsigned workers = pass->context->num_workers;
     uint32_t stripes = height / MIN_STRIPE_ROWS;
     pass->num_stripes = workers == 1 ? 1 : max_u32(1, min_u32(stripes, workers * STRIPES_PER_WORKER));
     pass->dwt_size = (j2k_dwt_scratch_size(width) + 63) / 64 * 64;
-    pass->row_size = ((size_t)width * 4 + 127) / 64 * 64;
-    pass->scratch_size = 3 * (pass->dwt_size + pass->row_size);
+    pass->scratch_size = 3 * pass->dwt_size;
     pass->scratch = j2k_arena_alloc(&pass->context->work, workers, pass->scratch_size);
     return pass->scratch ? J2K_OK : J2K_ERROR_MEMORY;
 }
 
 static void *pass_dwt_scratch(const row_pass *pass, unsigned worker, uint32_t i) {
     return pass->scratch + worker * pass->scratch_size + i * pass->dwt_size;
-}
-static void *pass_row(const row_pass *pass, unsigned worker, uint32_t i) {
-    return pass->scratch + worker * pass->scratch_size + 3 * pass->dwt_size + i * pass->row_size;
 }
 
 /* ---- forward ---- */
@@ -100,7 +96,8 @@ static j2k_status forward_allocate(tile *t, arena *memory) {
     return J2K_OK;
 }
 
-/* Begin rows [from, to) of the level that makes resolution r - 1 out of resolution r. */
+/* Begin rows [from, to) of the level that makes resolution r - 1 out of
+ * resolution r. */
 static void forward_begin(const row_pass *pass, const tile_component *tc, unsigned r, uint32_t from,
                           uint32_t to, void *scratch, dwt_forward *f) {
     const resolution *res = &tc->resolutions[r];
@@ -111,18 +108,27 @@ static void forward_begin(const row_pass *pass, const tile_component *tc, unsign
     j2k_dwt_forward_begin(f, pass->context->dsp, tc->style->coding.reversible, res->area, from, to, scratch);
 }
 
-static void load_row(const row_pass *pass, uint32_t component, uint32_t y, void *row) {
-    const tile_component *tc = &pass->t->components[component];
-    const j2k_component *view = &pass->window.image->components[component];
-    rect origin = pass->window.areas[component];
+/* Row y of a group of components, colour transform included. */
+static void load_rows(const row_pass *pass, component_group g, uint32_t y, void *const rows[3]) {
+    const dsp_kernels *dsp = pass->context->dsp;
+    const tile_component *tc = &pass->t->components[g.first];
+    const j2k_component *views = &pass->window.image->components[g.first];
+    rect origin = pass->window.areas[g.first];
+    const bool reversible = tc->style->coding.reversible;
     uint32_t x = tc->area.x0 - origin.x0, n = rect_width(tc->area);
-    if (tc->style->coding.reversible)
-        j2k_load_row_int(pass->context->dsp, view, x, y - origin.y0, n, row);
+    y -= origin.y0;
+    if (g.count == 3 && reversible)
+        j2k_load_colour_int(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
+    else if (g.count == 3)
+        j2k_load_colour_float(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
+    else if (reversible)
+        j2k_load_row_int(dsp, views, x, y, n, rows[0]);
     else
-        j2k_load_row_float(pass->context->dsp, view, x, y - origin.y0, n, row);
+        j2k_load_row_float(dsp, views, x, y, n, rows[0]);
 }
 
-/* First level: rows of the image through the colour transform into the wavelet, for one group and stripe. */
+/* First level: rows of the image through the colour transform into the wavelet,
+ * for one group and stripe. */
 static void forward_image_task(void *user, size_t index, unsigned worker) {
     const row_pass *pass = user;
     component_group g = group_at(pass->t, (uint32_t)(index / pass->num_stripes));
@@ -130,9 +136,8 @@ static void forward_image_task(void *user, size_t index, unsigned worker) {
     const tile_component *tc = &pass->t->components[g.first];
     if (rect_empty(tc->area))
         return;
-    bool reversible = tc->style->coding.reversible, has_level = tc->num_resolutions > 1;
-    const dsp_kernels *dsp = pass->context->dsp;
-    uint32_t from, to, width = rect_width(tc->area);
+    const bool has_level = tc->num_resolutions > 1;
+    uint32_t from, to;
     stripe_bounds(tc->area.y0, tc->area.y1, stripe, pass->num_stripes, &from, &to);
     if (from >= to)
         return;
@@ -146,14 +151,9 @@ static void forward_image_task(void *user, size_t index, unsigned worker) {
     }
     for (uint32_t y = from; y < to; y++) {
         void *rows[3] = {NULL, NULL, NULL};
-        for (uint32_t i = 0; i < g.count; i++) {
-            rows[i] = has_level ? pass_row(pass, worker, i) : plane_row(tc[i].resolutions[0].samples, y);
-            load_row(pass, g.first + i, y, rows[i]);
-        }
-        if (g.count == 3 && reversible)
-            j2k_rct_forward(dsp, rows[0], rows[1], rows[2], width);
-        else if (g.count == 3)
-            j2k_ict_forward(dsp, rows[0], rows[1], rows[2], width);
+        for (uint32_t i = 0; i < g.count; i++)
+            rows[i] = has_level ? j2k_dwt_forward_row(&f[i]) : plane_row(tc[i].resolutions[0].samples, y);
+        load_rows(pass, g, y, rows);
         for (uint32_t i = 0; i < g.count && has_level; i++)
             j2k_dwt_forward_push(&f[i], rows[i]);
     }
@@ -179,7 +179,8 @@ static void forward_level_task(void *user, size_t index, unsigned worker) {
     }
 }
 
-/* Widest and highest resolution `depth` levels below the top one, and how many levels there are at most. */
+/* Widest and highest resolution `depth` levels below the top one, and how many
+ * levels there are at most. */
 static void largest_level(const tile *t, unsigned depth, uint32_t *width, uint32_t *height,
                           unsigned *levels) {
     *width = *height = 0;
@@ -271,28 +272,35 @@ static void inverse_level_task(void *user, size_t index, unsigned worker) {
         j2k_dwt_inverse_pull(&v, plane_row(out, y));
 }
 
-static void store_row(const row_pass *pass, uint32_t component, uint32_t y, const void *row) {
-    const tile_component *tc = &pass->t->components[component];
-    const j2k_component *view = &pass->window.image->components[component];
-    if (!view->data)
-        return;
-    rect origin = pass->window.areas[component];
+/* Row y of a group of components to the image, inverse colour transform
+ * included. */
+static void store_rows(const row_pass *pass, component_group g, uint32_t y, const void *const rows[3]) {
+    const dsp_kernels *dsp = pass->context->dsp;
+    const tile_component *tc = &pass->t->components[g.first];
+    const j2k_component *views = &pass->window.image->components[g.first];
+    rect origin = pass->window.areas[g.first];
+    const bool reversible = tc->style->coding.reversible;
     uint32_t x = tc->window.x0 - origin.x0, n = rect_width(tc->window);
-    if (tc->style->coding.reversible)
-        j2k_store_row_int(pass->context->dsp, view, x, y - origin.y0, n, row);
-    else
-        j2k_store_row_float(pass->context->dsp, view, x, y - origin.y0, n, row);
+    y -= origin.y0;
+    if (g.count == 3 && reversible)
+        j2k_store_colour_int(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
+    else if (g.count == 3)
+        j2k_store_colour_float(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
+    else if (views->data && reversible)
+        j2k_store_row_int(dsp, views, x, y, n, rows[0]);
+    else if (views->data)
+        j2k_store_row_float(dsp, views, x, y, n, rows[0]);
 }
 
-/* Last level: rows out of the wavelet through the inverse colour transform into the image, for one group and
- * stripe. */
+/* Last level: rows out of the wavelet through the inverse colour transform into
+ * the image, for one group and stripe. */
 static void inverse_image_task(void *user, size_t index, unsigned worker) {
     const row_pass *pass = user;
     component_group g = group_at(pass->t, (uint32_t)(index / pass->num_stripes));
     const tile_component *tc = &pass->t->components[g.first];
     if (!tc->wanted || rect_empty(tc->window))
         return;
-    uint32_t from, to, width = rect_width(tc->window);
+    uint32_t from, to;
     stripe_bounds(tc->window.y0, tc->window.y1, (uint32_t)(index % pass->num_stripes), pass->num_stripes,
                   &from, &to);
     if (from >= to)
@@ -303,20 +311,11 @@ static void inverse_image_task(void *user, size_t index, unsigned worker) {
             inverse_begin(pass, tc + i, tc[i].wanted_resolutions - 1u, tc->window, from, to,
                           pass_dwt_scratch(pass, worker, i), &v[i]);
     for (uint32_t y = from; y < to; y++) {
-        void *rows[3] = {NULL, NULL, NULL};
-        for (uint32_t i = 0; i < g.count; i++) {
-            rows[i] = pass_row(pass, worker, i);
-            if (tc[i].wanted_resolutions > 1)
-                j2k_dwt_inverse_pull(&v[i], rows[i]);
-            else
-                memcpy(rows[i], plane_row(tc[i].resolutions[0].samples, y), (size_t)width * 4);
-        }
-        if (g.count == 3 && tc->style->coding.reversible)
-            j2k_rct_inverse(pass->context->dsp, rows[0], rows[1], rows[2], width);
-        else if (g.count == 3)
-            j2k_ict_inverse(pass->context->dsp, rows[0], rows[1], rows[2], width);
+        const void *rows[3] = {NULL, NULL, NULL};
         for (uint32_t i = 0; i < g.count; i++)
-            store_row(pass, g.first + i, y, rows[i]);
+            rows[i] = tc[i].wanted_resolutions > 1 ? j2k_dwt_inverse_next(&v[i])
+                                                   : plane_row(tc[i].resolutions[0].samples, y);
+        store_rows(pass, g, y, rows);
     }
 }
 

@@ -7,6 +7,7 @@ for program in "$@"; do
     if output=$("$program" 2>&1); then
         passed=$((passed + 1))
         echo "ok    $program"
+        echo "$output" | sed -n 's/^SKIP/      SKIP/p'
     else
         status=$?
         failed=$((failed + 1))

@@ -532,6 +532,15 @@ static bool report(const char *path, const j2k_context *context, j2k_status stat
     return complain("%s: %s%s%s", path, j2k_status_string(status), *message ? ": " : "", message);
 }
 
+/* One line each, the file's name before the first. */
+static void print_warnings(const char *path, const char *text) {
+    size_t length = strlen(text);
+    while (length > 0 && text[length - 1] == '\n')
+        length--;
+    if (length > 0)
+        fprintf(stderr, "j2k: %s: warning: %.*s\n", path, (int)length, text);
+}
+
 static uint64_t sample_bytes(const j2k_image *image) {
     uint64_t total = 0;
     for (uint32_t i = 0; i < image->num_components; i++) {
@@ -626,8 +635,8 @@ static bool run_decode(request *r, j2k_context *context) {
             if (status != J2K_OK)
                 ok = report(r->inputs[0], context, status);
         }
-        if (ok && *j2k_context_warning(context) != '\0')
-            fprintf(stderr, "j2k: %s: warning: %s\n", r->inputs[0], j2k_context_warning(context));
+        if (ok)
+            print_warnings(r->inputs[0], j2k_context_warning(context));
         ok = ok && image_write(&file, kind, &r->raw, r->output);
         if (ok && r->repeat > 1)
             print_time(r, "decode", &file.image, size, best);

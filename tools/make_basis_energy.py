@@ -27,7 +27,7 @@ def synthesise(low, high, steps, low_scale, high_scale):
             even = [even[j] + factor * (odd[max(j - 1, 0)] + odd[j]) for j in range(n)]
         else:
             odd = [odd[j] + factor * (even[j] + even[min(j + 1, n - 1)]) for j in range(n)]
-    return [v for pair in zip(even, odd) for v in pair]
+    return [v for pair in zip(even, odd, strict=True) for v in pair]
 
 
 def energies(steps, low_scale, high_scale):

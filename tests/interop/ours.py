@@ -14,6 +14,7 @@ import pytest
 from images import Image, Plane, read_pgx, write_pgx
 
 ROOT = Path(__file__).resolve().parents[2]
+THREADS = int(os.environ.get("J2K_THREADS", "1"))  # the thread sanitizer's run wants several
 
 
 class ToolError(Exception):
@@ -71,7 +72,7 @@ def encode_arguments(options: dict) -> list[str]:
     return arguments
 
 
-def encode(image: Image, threads: int = 1, **options) -> bytes:
+def encode(image: Image, threads: int = THREADS, **options) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         names = []
@@ -92,7 +93,7 @@ def info(data: bytes, *arguments: str) -> dict:
         return json.loads(run(["info", "--json", *arguments, str(path)]).stdout)
 
 
-def decode(data: bytes, *arguments: str, threads: int = 1) -> list[Plane]:
+def decode(data: bytes, *arguments: str, threads: int = THREADS) -> list[Plane]:
     """Decode; arguments are further options of `j2k decode`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in"

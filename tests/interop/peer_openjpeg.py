@@ -335,8 +335,8 @@ def decode(
         if components is not None:
             wanted = (u32 * len(components))(*components)
             s.need(lib.opj_set_decoded_components(s.codec, len(components), wanted, 0), "opj_set_decoded_components")
-        if region is not None:
-            s.need(lib.opj_set_decode_area(s.codec, s.image, *region), "opj_set_decode_area")
+        # All zero means everything; without this call the sizes of reduced images with an offset come out wrong.
+        s.need(lib.opj_set_decode_area(s.codec, s.image, *(region or (0, 0, 0, 0))), "opj_set_decode_area")
         s.need(lib.opj_decode(s.codec, s.stream, s.image), "opj_decode")
         s.need(lib.opj_end_decompress(s.codec, s.stream), "opj_end_decompress")
         content = s.image.contents

@@ -30,22 +30,22 @@ CASES = [
     if suits_the_plugins(image) and "roi" not in options and image.get("components", 1) <= 4
 ]
 
-# Reversible coding of more than 16 bits after the colour transform, and block sizes beyond 64 in one direction, are
-# left to OpenJPEG's tests only where Grok refuses them; every refusal shows as a skip with Grok's own words.
-
-
 @pytest.mark.parametrize(("image_arguments", "options"), CASES)
-def test_ours_decoded_by_grok(grok, image_arguments, options):
+def test_ours_decoded_by_grok(grok, openjpeg, image_arguments, options):
     image = images.make(**image_arguments)
     data = ours.encode(image, **options)
     depth, count = image.planes[0].depth, len(image.planes)
     height, width = image.planes[0].data.shape
     there = grok.decode(data, height, width, count, depth)
     if lossless(options):
-        assert np.array_equal(there, interleaved(image))
+        if images.max_difference(there, interleaved(image)):
+            same_case = grok.decode(openjpeg.encode(image, **options), height, width, count, depth)
+            if images.max_difference(same_case, interleaved(image)):
+                pytest.skip("Grok decodes OpenJPEG's stream of this case wrongly, too")
+        assert images.max_difference(there, interleaved(image)) == 0
     else:
         here = np.stack([p.data for p in ours.decode(data)], axis=-1)
-        assert images.max_difference(there, here) <= 1
+        assert images.max_difference(there, here) <= images.lossy_tolerance(depth)
 
 
 GROK_OPTIONS = {
@@ -93,4 +93,4 @@ def test_grok_decoded_by_us(grok, openjpeg, name, sample):
         assert different == 0
     else:
         there = np.stack([p.data for p in openjpeg.decode(data)], axis=-1)
-        assert images.max_difference(here, there) <= 1
+        assert images.max_difference(here, there) <= images.lossy_tolerance(image.planes[0].depth)

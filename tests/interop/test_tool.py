@@ -192,7 +192,7 @@ BAD_VALUES = [
     ["--layers", "257"],
     ["--guard-bits", "8"],
     ["--precincts", "100x100"],
-    ["--tile-offset", "1,0"],
+    ["--tile", "8x8", "--tile-offset", "1,0"],
     ["--roi", "3,5"],
     ["--roi", "0,38"],
     ["--ratio", "5,10"],

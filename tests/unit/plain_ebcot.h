@@ -50,6 +50,7 @@ typedef struct plain_coder {
     /* decoding: the segment; beyond `size` bytes are FF (D.4.1) */
     const uint8_t *data;
     size_t size, bp;
+    bool escaped; /* C >= A: no encoder makes that */
     /* encoding: out[bp] is byte B; out[0] is in front of the first */
     uint8_t *out;
 } plain_coder;
@@ -76,6 +77,7 @@ static void plain_byte_in(plain_coder *m) { /* figure C.19 */
             m->bp++;
             m->c += b1 << 9;
             m->ct = 7;
+            m->escaped |= m->c >> 16 >= m->a;
         }
     } else {
         m->bp++;
@@ -91,7 +93,8 @@ static void plain_open_decoder(plain_coder *m, const uint8_t *data, size_t size,
     m->bp = 0;
     m->ct = 0;
     m->c = 0;
-    if (!raw) { /* figure C.20 */
+    if (!raw) {         /* figure C.20 */
+        m->a = 0x10000; /* (FF 8x at the start makes C = A, and nobody disagrees about that) */
         m->c = plain_byte(m, 0) << 16;
         plain_byte_in(m);
         m->c <<= 7;
@@ -471,9 +474,10 @@ static void plain_encode(const int32_t *coefficients, int width, int height, int
 }
 
 /* Decode; doubled[i] is +-(2 m + 2^p) with p the last bit-plane of the sample, or +-2 m when p is 0 and
- * `exact` is set. Returns false when the data contradict themselves. */
+ * `exact` is set. *escaped: some codeword is none that an encoder makes. Returns false when the data
+ * contradict themselves. */
 static bool plain_decode(const plain_stream *in, int width, int height, int orientation, unsigned style,
-                         unsigned planes, bool exact, int64_t *doubled) {
+                         unsigned planes, bool exact, int64_t *doubled, bool *escaped) {
     plain_block b = {.width = width, .height = height, .orientation = orientation, .style = style};
     bool sound = true;
     size_t at = 0;
@@ -502,6 +506,7 @@ static bool plain_decode(const plain_stream *in, int width, int height, int orie
             value += (int64_t)1 << s->last_plane;
         doubled[i] = s->negative ? -value : value;
     }
+    *escaped = b.coder.escaped;
     free(b.samples);
     return sound;
 }

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "check.h"
+#include "transform_check.h"
 #include "j2k.h"
 
 /* ---- T.800 annex F, one sample at a time ---- */
@@ -151,8 +151,10 @@ static int32_t *band_element(guarded bands[4], uint32_t x, uint32_t y) {
 
 static double element_value(const int32_t *e, bool reversible) {
     float f;
+    if (reversible)
+        return *e;
     memcpy(&f, e, 4);
-    return reversible ? *e : f;
+    return f;
 }
 
 static void set_element(int32_t *e, bool reversible, double value) {
@@ -208,6 +210,11 @@ static void run_forward(const dsp_kernels *dsp, bool reversible, rect area, cons
         CHECK(f.next_row >= area.y0 && f.end_row <= area.y1, "rows %u..%u", f.next_row, f.end_row);
         while (f.next_row < f.end_row) {
             const int32_t *source = image + (f.next_row - area.y0) * w;
+            if (random_below(3) == 0) { /* made in place */
+                memcpy(j2k_dwt_forward_row(&f), source, 4 * w);
+                j2k_dwt_forward_push(&f, j2k_dwt_forward_row(&f));
+                continue;
+            }
             memcpy(row, source, 4 * w);
             j2k_dwt_forward_push(&f, row);
             CHECK(memcmp(row, source, 4 * w) == 0, "the row pushed was changed");
@@ -233,10 +240,14 @@ static void run_inverse(const dsp_kernels *dsp, bool reversible, rect area, rect
                               bands[3].plane, s.aligned);
         for (uint32_t y = y0; y < y1; y++) {
             row[w] = PATTERN;
-            j2k_dwt_inverse_pull(&v, row);
+            if (random_below(3) == 0)
+                memcpy(row, j2k_dwt_inverse_next(&v), 4 * w);
+            else
+                j2k_dwt_inverse_pull(&v, row);
             CHECK(row[w] == PATTERN, "wrote beyond the row");
             memcpy(out + (y - window.y0) * w, row, 4 * w);
         }
+        CHECK(!j2k_dwt_inverse_next(&v), "more rows than the window has");
         y0 = y1;
     }
     free(row);
@@ -336,7 +347,7 @@ static void check_level(const dsp_kernels *dsp, bool reversible, rect area) {
 
     run_forward(dsp, reversible, area, image, 0, whole);
     reference_forward(reference, area, reversible);
-    const double tolerance = reversible ? 0 : 0.05; /* of 32768 */
+    const double tolerance = reversible ? 0 : 0.125; /* 2^-20 of the largest coefficients */
     double error = band_error(whole, area, reversible, reference);
     CHECK(error <= tolerance, "forward, reversible %d, " AREA_FORMAT ": %g", reversible, AREA_VALUES(area),
           error);
@@ -390,7 +401,7 @@ static void check_inverse(const dsp_kernels *dsp, bool reversible, rect area) {
     double worst = 0;
     for (size_t i = 0; i < count; i++)
         worst = fmax(worst, fabs(element_value(&out[i], reversible) - reference[i]));
-    CHECK(worst <= (reversible ? 0 : 0.05), "inverse, reversible %d, " AREA_FORMAT ": %g", reversible,
+    CHECK(worst <= (reversible ? 0 : 0.125), "inverse, reversible %d, " AREA_FORMAT ": %g", reversible,
           AREA_VALUES(area), worst);
     free_bands(bands);
     free(out);

@@ -15,78 +15,86 @@ static void decode_one(fixture *f, ebcot_case *c, bool irreversible) {
     j2k_ebcot_decode(f->decoder, &c->job, 1);
 }
 
+static void check_exact(fixture *f, int width, int height, unsigned style) {
+    ebcot_case *c = &f->cases[0];
+    case_make(c, width, height, (int)pick(4), style, 1 + pick(style % 4 ? 12 : 30));
+    decode_one(f, c, false);
+    EXPECT(c->job.sound, "style %u", style);
+    bool same = true;
+    for (int i = 0; i < width * height; i++)
+        same &= c->integers[i] == c->coefficients[i];
+    EXPECT(same, "%dx%d style %u planes %u", width, height, style, c->planes);
+}
+
 static void test_exact(fixture *f) {
     static const int shapes[][2] = {{64, 64},  {1, 1},    {4, 4},    {1024, 4}, {4, 1024}, {32, 32},
                                     {1, 1024}, {1024, 1}, {7, 5},    {17, 3},   {64, 61},  {33, 64},
                                     {3, 300},  {300, 9},  {128, 32}, {9, 455}};
-    for (unsigned n = 0; n < sizeof shapes / sizeof *shapes; n++) {
-        for (unsigned style = 0; style < 64; style++) {
-            ebcot_case *c = &f->cases[0];
-            unsigned planes = 1 + random_below(style % 4 ? 12 : 30);
-            case_make(c, shapes[n][0], shapes[n][1], (int)random_below(4), style, planes);
-            decode_one(f, c, false);
-            CHECK(c->job.sound, "style %u", c->job.style);
-            bool same = true;
-            for (int i = 0; i < c->width * c->height; i++)
-                same &= c->integers[i] == c->coefficients[i];
-            CHECK(same, "%dx%d style %u planes %u", c->width, c->height, style, planes);
-        }
-    }
+    for (unsigned style = 0; style < 64; style++)
+        check_exact(f, 1 + (int)pick(64), 1 + (int)pick(64), style);
+    for (unsigned n = 0; n < sizeof shapes / sizeof *shapes; n++)
+        for (unsigned k = 0; k < 8; k++)
+            check_exact(f, shapes[n][0], shapes[n][1], k ? pick(64) : 0);
 }
 
 /* Fewer passes than there are: complete planes against the coefficients, everything against the plain
  * decoder. */
 static void test_partial(fixture *f) {
-    for (unsigned n = 0; n < 300; n++) {
+    for (unsigned n = 0; n < 150; n++) {
         ebcot_case *c = &f->cases[0];
-        unsigned style = random_below(64), planes = 1 + random_below(14);
-        int width = 1 + (int)random_below(64), height = 1 + (int)random_below(64);
+        unsigned style = pick(64), planes = 1 + pick(14);
+        int width = 1 + (int)pick(64), height = 1 + (int)pick(64);
         bool irreversible = n & 1;
-        case_make(c, width, height, (int)random_below(4), style, planes);
-        case_keep_passes(c, 1 + random_below(c->stream.num_passes));
+        case_make(c, width, height, (int)pick(4), style, planes);
+        case_keep_passes(c, 1 + pick(c->stream.num_passes));
         decode_one(f, c, irreversible);
-        CHECK(c->job.sound, "style %u", c->job.style);
-        CHECK(case_agrees(c, irreversible), "plain decoder");
+        EXPECT(c->job.sound, "style %u", c->job.style);
+        EXPECT(case_agrees(c, irreversible), "plain decoder");
         if (c->stream.num_passes % 3 == 1) {
             unsigned p = planes - 1 - c->stream.num_passes / 3;
             bool same = true;
             for (int i = 0; i < width * height; i++)
                 same &= case_result(c, i, irreversible) == cut(c->coefficients[i], p, !irreversible);
-            CHECK(same, "coefficients");
+            EXPECT(same, "coefficients");
         }
     }
 }
 
 /* Truncated, flipped and random bytes decode as in the plain decoder. */
 static void test_damaged(fixture *f) {
-    for (unsigned n = 0; n < 1500; n++) {
+    for (unsigned n = 0; n < 600; n++) {
         ebcot_case *c = &f->cases[0];
-        unsigned style = random_below(64), planes = 1 + random_below(n % 8 ? 12 : 30);
-        int width = 1 + (int)random_below(40), height = 1 + (int)random_below(40);
-        case_make(c, width, height, (int)random_below(4), style, planes);
+        unsigned style = pick(64), planes = 1 + pick(n % 8 ? 12 : 30);
+        int width = 1 + (int)pick(40), height = 1 + (int)pick(40);
+        case_make(c, width, height, (int)pick(4), style, planes);
         case_damage(c, n % NUM_DAMAGES);
         bool irreversible = planes < 22 && (n & 16);
         decode_one(f, c, irreversible);
-        CHECK(case_agrees(c, irreversible), "plain decoder");
+        EXPECT(case_agrees(c, irreversible), "plain decoder");
     }
 }
 
-/* Bytes that make carries behind FF, in long runs. The codeword is no encoder's, but both decoders follow
- * the same rules. */
+/* Bytes that make carries behind FF, in long runs, as no encoder does: the two decoders may differ (see
+ * mq_dec.h), but the result is always the same. */
 static void test_carries(fixture *f) {
-    for (unsigned n = 0; n < 400; n++) {
+    for (unsigned n = 0; n < 40; n++) {
         ebcot_case *c = &f->cases[0];
-        case_make(c, 1 + (int)random_below(64), 1 + (int)random_below(64), 0, n & 4 ? PLAIN_TERMALL : 0, 10);
+        case_make(c, 1 + (int)pick(64), 1 + (int)pick(64), 0, n & 4 ? PLAIN_TERMALL : 0, 10);
         for (size_t i = 0; i < c->stream.size; i++) {
-            unsigned r = random_below(8);
+            unsigned r = pick(8);
             bool after_ff = i && c->stream.data[i - 1] == 0xFF;
             if (after_ff)
-                c->stream.data[i] = r < 3 ? 0x7F : r < 6 ? 0x80 : (uint8_t)(0x80 + random_below(16));
+                c->stream.data[i] = (uint8_t)(r < 3 ? 0x7F : r < 6 ? 0x80 : 0x80 + pick(16));
             else if (r < 6)
                 c->stream.data[i] = 0xFF;
         }
         decode_one(f, c, false);
-        CHECK(case_agrees(c, false), "plain decoder");
+        EXPECT(c->job.sound, "refused");
+        EXPECT(case_agrees(c, false), "plain decoder");
+        int32_t first[MAX_BLOCK_SIZE];
+        memcpy(first, c->integers, sizeof first);
+        decode_one(f, c, false);
+        EXPECT(!memcmp(first, c->integers, sizeof first), "changed");
     }
 }
 
@@ -97,51 +105,51 @@ static void test_contradictions(fixture *f) {
     case_job(c, false);
     c->job.num_bitplanes = 4; /* 13 passes in 4 bit-planes */
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(!c->job.sound, "accepted");
+    EXPECT(!c->job.sound, "accepted");
 
     case_job(c, false);
     c->job.num_passes++; /* more than the segments have */
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(!c->job.sound, "accepted");
+    EXPECT(!c->job.sound, "accepted");
     bool same = true;
     for (int i = 0; i < 4096; i++)
         same &= c->integers[i] == c->coefficients[i];
-    CHECK(same, "coefficients");
+    EXPECT(same, "coefficients");
 
     case_job(c, false);
     c->job.segments = NULL;
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(!c->job.sound, "accepted");
+    EXPECT(!c->job.sound, "accepted");
     same = true;
     for (int i = 0; i < 4096; i++)
         same &= c->integers[i] == 0;
-    CHECK(same, "coefficients");
+    EXPECT(same, "coefficients");
 
     case_job(c, false);
     c->job.num_bitplanes = 0;
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(!c->job.sound, "accepted");
+    EXPECT(!c->job.sound, "accepted");
 
     case_job(c, false);
     c->job.num_passes = 0;
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(c->job.sound, "style %u", c->job.style);
+    EXPECT(c->job.sound, "style %u", c->job.style);
 
     case_job(c, false);
     c->job.chunks = NULL; /* all ones */
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(c->job.sound, "style %u", c->job.style);
+    EXPECT(c->job.sound, "style %u", c->job.style);
 
     case_job(c, false);
     c->job.style = J2K_STYLE_BYPASS; /* one segment with arithmetic and raw passes */
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(!c->job.sound, "accepted");
+    EXPECT(!c->job.sound, "accepted");
 
     /* A segment longer than anything that can be used. */
     size_t size = 400000;
     uint8_t *data = malloc(size);
     for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)random_below(256);
+        data[i] = (uint8_t)pick(256);
     data_chunk chunk = {NULL, data, (uint32_t)size};
     codeword_segment segment = {NULL, MAX_PASSES, 164, (uint32_t)size};
     case_job(c, false);
@@ -151,28 +159,27 @@ static void test_contradictions(fixture *f) {
     c->job.chunks = &chunk;
     c->job.segments = &segment;
     j2k_ebcot_decode(f->decoder, &c->job, 1);
-    CHECK(c->job.sound, "style %u", c->job.style);
+    EXPECT(c->job.sound, "style %u", c->job.style);
     free(data);
 }
 
 /* Several jobs in one call give what each gives alone. */
 static void test_batches(fixture *f) {
     for (unsigned n = 0; n < 12; n++) {
-        size_t count = 1 + random_below(NUM_CASES);
+        size_t count = 1 + pick(NUM_CASES);
         decode_job jobs[NUM_CASES];
         for (size_t k = 0; k < count; k++) {
             ebcot_case *c = &f->cases[k];
-            unsigned style = n % 3 == 0 ? 0 : random_below(64);
-            case_make(c, 1 + (int)random_below(64), 1 + (int)random_below(64), (int)random_below(4), style,
-                      1 + random_below(12));
-            case_damage(c, random_below(NUM_DAMAGES));
+            unsigned style = n % 3 == 0 ? 0 : pick(64);
+            case_make(c, 1 + (int)pick(64), 1 + (int)pick(64), (int)pick(4), style, 1 + pick(12));
+            case_damage(c, pick(NUM_DAMAGES));
             case_job(c, false);
             jobs[k] = c->job;
         }
         j2k_ebcot_decode(f->decoder, jobs, count);
         for (size_t k = 0; k < count; k++) {
             f->cases[k].job.sound = jobs[k].sound;
-            CHECK(case_agrees(&f->cases[k], false), "plain decoder");
+            EXPECT(case_agrees(&f->cases[k], false), "plain decoder");
         }
     }
 }
@@ -189,5 +196,5 @@ int main(void) {
         test_batches(f);
         fixture_free(f);
     }
-    return check_result();
+    return expect_result();
 }

@@ -163,6 +163,7 @@ static void check_block(ebcot_encoder *encoder, const test_block *t, unsigned or
         double v = fractions ? t->fixed[i] / 128.0 : integer_magnitude(t, i);
         energy += v * v;
     }
+    CHECK(fabs(energy - job.energy) <= 1e-12 * energy);
     for (unsigned pass = 0; pass < job.num_passes; pass++) {
         uint32_t length = job.passes[pass].length, before = pass ? job.passes[pass - 1].length : 0;
         CHECK(length >= before);
@@ -202,8 +203,9 @@ int main(void) {
         CHECK(encoder);
         for (unsigned style = 0; style < 64; style++)
             for (unsigned orientation = 0; orientation < 4; orientation++) {
-                fill(&t, 1 + below(20), 1 + below(20), 1 + below(12), (test_data)below(NUM_DATA));
+                unsigned width = 1 + below(20), height = 1 + below(20), planes = 1 + below(12);
                 bool fractions = below(2);
+                fill(&t, width, height, planes, (test_data)below(NUM_DATA));
                 add_fractions(&t, fractions);
                 check_block(encoder, &t, orientation, style, fractions, true, &stats);
             }
@@ -213,7 +215,8 @@ int main(void) {
                 fill(&t, shapes[i][0], shapes[i][1], 1 + below(fractions ? 17 : MAX_BITPLANES),
                      (test_data)data);
                 add_fractions(&t, fractions);
-                check_block(encoder, &t, below(4), below(64), fractions, false, &stats);
+                unsigned style = below(64);
+                check_block(encoder, &t, below(4), style, fractions, false, &stats);
                 check_block(encoder, &t, below(4), 0, fractions, false, &stats);
             }
     }

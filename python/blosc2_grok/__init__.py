@@ -1,0 +1,31 @@
+"""JPEG 2000 for Blosc2: importing this package makes the codecs "grok" (37), "j2k" (39), "htj2k" (40) and "openhtj2k" (36)
+known to every copy of Blosc2 in the process."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from ._codec import decode, decode_components, encode, info
+from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
+from ._lib import get_include, get_libpath, last_error, lib, print_libpath
+from ._params import Params, get_params_defaults, parameter_table, params_defaults, set_params_defaults
+
+__version__ = lib.j2k_version().decode()
+libpath = get_libpath()
+
+__all__ = [
+    "GrkFileFmt",
+    "GrkMode",
+    "GrkProfile",
+    "GrkRateControl",
+    "Params",
+    "decode",
+    "decode_components",
+    "encode",
+    "get_include",
+    "get_libpath",
+    "get_params_defaults",
+    "info",
+    "last_error",
+    "parameter_table",
+    "params_defaults",
+    "print_libpath",
+    "set_params_defaults",
+]

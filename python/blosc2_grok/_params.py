@@ -1,0 +1,132 @@
+# Parameters: from Python values to the text form that the C library parses and checks, and back.
+# SPDX-License-Identifier: BSD-3-Clause
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
+from ._lib import ParameterInfo, last_error, lib, read_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class Params(TypedDict, total=False):
+    """Encoding parameters. Meanings and ranges are in ``parameter_table()``; pairs are (width, height) or (x, y)."""
+
+    tile_size: Sequence[int]
+    tile_offset: Sequence[int]
+    quality_mode: str | None
+    quality_layers: Sequence[float]
+    numgbits: int
+    progression: str
+    num_resolutions: int
+    codeblock_size: Sequence[int]
+    mode: GrkMode | int
+    irreversible: bool | None
+    roi_compno: int
+    roi_shift: int
+    precinct_size: Sequence[int]
+    offset: Sequence[int]
+    decod_format: GrkFileFmt | int
+    cod_format: GrkFileFmt | int
+    enableTilePartGeneration: bool
+    mct: int
+    max_cs_size: int
+    max_comp_size: int
+    rsiz: GrkProfile | int
+    framerate: int
+    apply_icc_: bool
+    rateControlAlgorithm: GrkRateControl | int
+    num_threads: int
+    deviceId: int
+    duration: int
+    repeats: int
+    verbose: bool
+
+
+_ENUMS: dict[str, type[Enum]] = {
+    "mode": GrkMode,
+    "decod_format": GrkFileFmt,
+    "cod_format": GrkFileFmt,
+    "rsiz": GrkProfile,
+    "rateControlAlgorithm": GrkRateControl,
+}
+_WORDS = {"true": True, "false": False, "none": None, "auto": None}
+
+
+def parameter_table() -> list[dict[str, str]]:
+    """The table of parameters: one dict each with name, type, default_value, allowed and meaning."""
+    rows = []
+    row = ParameterInfo()
+    while lib.blosc2_grok_parameter(len(rows), ctypes.byref(row)):
+        rows.append({name: getattr(row, name).decode() for name, _ in ParameterInfo._fields_})
+    return rows
+
+
+def _to_python(name: str, kind: str, text: str) -> Any:
+    if kind == "numbers":
+        return tuple(float(number) for number in text.split(",") if number)
+    if kind == "pair":
+        return tuple(int(number) for number in text.split(","))
+    if name == "mct":
+        return -1 if text == "auto" else int(text)
+    if name in _ENUMS:
+        enum = _ENUMS[name]
+        if text in enum.__members__:
+            return enum[text]
+        return enum(int(text)) if int(text) in {member.value for member in enum} else int(text)
+    return int(text) if kind == "integer" else _WORDS.get(text, text)
+
+
+_KINDS = {row["name"]: row["type"] for row in parameter_table()}
+
+#: What parameters are when nobody has set them.
+params_defaults: dict[str, Any] = {
+    row["name"]: _to_python(row["name"], row["type"], row["default_value"]) for row in parameter_table()
+}
+
+
+def _scalar_text(value: Any) -> str:
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value) if isinstance(value, float) else str(value)
+    if ";" in text or "=" in text or "\0" in text:
+        raise ValueError(f"{text!r} is not allowed as the value of a parameter")
+    return text
+
+
+def _to_text(value: Any) -> str:
+    if hasattr(value, "tolist"):  # a NumPy array or scalar
+        value = value.tolist()
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return ",".join(_scalar_text(item) for item in value)
+    return _scalar_text(value)
+
+
+def params_to_text(params: Params) -> bytes:
+    """The text form of parameters. Names and values are checked by the C library when it parses the text."""
+    return ";".join(f"{name}={_to_text(value)}" for name, value in params.items()).encode("utf-8", "replace")
+
+
+def set_params_defaults(**kwargs: Unpack[Params]) -> None:
+    """Set the parameters with which this process encodes where an array does not bring its own.
+
+    Parameters that are not given keep their values; without any, all are reset to ``params_defaults``.
+    Raises ValueError, and changes nothing, for an unknown name or a value that is not allowed.
+    """
+    if lib.blosc2_grok_set_defaults(params_to_text(kwargs) if kwargs else None):
+        raise ValueError(last_error())
+
+
+def get_params_defaults() -> dict[str, Any]:
+    """The parameters with which this process encodes now."""
+    pairs = (item.split("=", 1) for item in read_text(lib.blosc2_grok_get_defaults).split(";"))
+    return {name: _to_python(name, _KINDS[name], text) for name, text in pairs}

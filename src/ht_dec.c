@@ -1,0 +1,543 @@
+/* The HT block decoder: cleanup, significance propagation and magnitude refinement passes (T.814 clause 7).
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "ht_dec.h"
+
+#include <string.h>
+
+#include "bitops.h"
+#include "quant.h"
+
+ht_decoder *j2k_ht_decoder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory) {
+    ht_decoder *decoder = ARENA_ALLOC(memory, ht_decoder, 1);
+    if (!decoder)
+        return NULL;
+    decoder->dsp = dsp;
+    decoder->cpu = cpu;
+    return decoder;
+}
+
+/* ---- bits ---- */
+
+static uint64_t load_bits(const uint8_t *bytes) {
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < 8; i++) /* compilers make one load of it */
+        bits |= (uint64_t)bytes[i] << 8 * i;
+    return bits;
+}
+
+/* At least 57 bits from `position` on; beyond the end there is the padding. */
+static uint64_t peek_bits(const bit_string *s, size_t position) {
+    position = position < s->end ? position : s->end;
+    return load_bits(s->bytes + position / 8) >> position % 8;
+}
+
+typedef struct bit_packer {
+    uint8_t *out;
+    uint64_t bits;
+    unsigned count;
+} bit_packer;
+
+static void pack(bit_packer *p, unsigned bits, unsigned count) {
+    p->bits |= (uint64_t)bits << p->count;
+    p->count += count;
+    if (p->count >= 8) {
+        *p->out++ = (uint8_t)p->bits;
+        p->bits >>= 8;
+        p->count -= 8;
+    }
+}
+
+static bit_string finish_bits(bit_packer *p, const uint8_t *start, unsigned padding) {
+    bit_string s = {start, (size_t)(p->out - start) * 8 + p->count};
+    *p->out = (uint8_t)(p->bits | (uint64_t)padding << p->count);
+    memset(p->out + 1, (int)padding, 16);
+    return s;
+}
+
+/* MagSgn and SigProp: after FF a byte has 7 bits (7.1.2, 7.1.5). */
+static bit_string unstuff_forward(const uint8_t *in, size_t size, unsigned padding, uint8_t *out) {
+    bit_packer p = {out, 0, 0};
+    bool stuffed = false;
+    for (size_t i = 0; i < size; i++) {
+        pack(&p, stuffed ? in[i] & 0x7Fu : in[i], stuffed ? 7 : 8);
+        stuffed = in[i] == 0xFF;
+    }
+    return finish_bits(&p, out, padding);
+}
+
+/* VLC and MagRef are read backwards: a byte whose low 7 bits are set has only these when the one behind it
+ * exceeds 8F (7.1.4, 7.1.6). `last` is the one behind in[size - 1]. */
+static void unstuff_backward(bit_packer *p, const uint8_t *in, size_t size, unsigned last) {
+    while (size) {
+        unsigned byte = in[--size];
+        pack(p, byte & 0x7F, 7);
+        if (!(last > 0x8F && (byte & 0x7F) == 0x7F))
+            pack(p, byte >> 7, 1);
+        last = byte;
+    }
+}
+
+/* The VLC stream begins in the upper half of the byte that holds the low bits of Scup, as if its lower half
+ * were set. */
+static bit_string unstuff_vlc(const ht_set *set, uint8_t *out) {
+    bit_packer p = {out, 0, 0};
+    unsigned first = set->cleanup[set->cleanup_size - 2] | 0xFu;
+    pack(&p, first >> 4, (first & 0x70) == 0x70 ? 3 : 4);
+    unstuff_backward(&p, set->cleanup + (set->cleanup_size - set->suffix_size), set->suffix_size - 2, first);
+    return finish_bits(&p, out, 0);
+}
+
+/* ---- MEL ---- */
+
+static void mel_begin(mel_decoder *m, const ht_set *set) {
+    memset(m, 0, sizeof *m);
+    m->next = set->cleanup + (set->cleanup_size - set->suffix_size);
+    m->end = set->cleanup + set->cleanup_size - 1;
+}
+
+/* Bytes are read from the top bit down, those behind FF have 7 bits; beyond the end all bits are set. */
+static void mel_fill(mel_decoder *m) {
+    while (m->available <= 48) {
+        unsigned byte = 0xFF, count = m->stuffed ? 7 : 8;
+        if (m->next < m->end) {
+            byte = *m->next++;
+            if (m->next == m->end)
+                byte |= 0xF; /* there the low bits of Scup are */
+        }
+        m->bits |= (uint64_t)(byte & (0xFFu >> (8 - count))) << (64 - m->available - count);
+        m->available += count;
+        m->stuffed = byte == 0xFF;
+    }
+}
+
+static void mel_next_run(mel_decoder *m) {
+    if (m->available < 8)
+        mel_fill(m);
+    unsigned exponent = (unsigned)(HT_MEL_EXPONENTS >> 4 * m->state) & 15;
+    if (m->bits >> 63) {
+        m->zeros = 1u << exponent;
+        m->one = false;
+        m->state += m->state < 12;
+        exponent = 0;
+    } else {
+        m->zeros = (unsigned)(m->bits >> (63 - exponent)); /* the top bit is 0 */
+        m->one = true;
+        m->state -= m->state > 0;
+    }
+    m->bits <<= 1 + exponent;
+    m->available -= 1 + exponent;
+}
+
+static unsigned mel_event(mel_decoder *m) {
+    while (!m->zeros && !m->one)
+        mel_next_run(m);
+    if (m->zeros) {
+        m->zeros--;
+        return 0;
+    }
+    m->one = false;
+    return 1;
+}
+
+/* ---- quads ---- */
+
+typedef struct vlc_reader {
+    bit_string string;
+    size_t position;
+    mel_decoder mel;
+} vlc_reader;
+
+/* CxtVLC of a quad (7.3.5). In context 0 a MEL event says whether there is anything significant. */
+static uint32_t read_pattern(vlc_reader *v, unsigned context, const uint32_t *table, uint64_t *bits,
+                             unsigned *used) {
+    if (context == 0 && !mel_event(&v->mel))
+        return 0;
+    uint32_t entry = table[context << 7 | (*bits & 127)];
+    *bits >>= entry >> HT_LENGTH;
+    *used += entry >> HT_LENGTH;
+    return entry;
+}
+
+static unsigned take(uint64_t *bits, unsigned count, unsigned *used) {
+    unsigned value = (unsigned)(*bits & ((1u << count) - 1));
+    *bits >>= count;
+    *used += count;
+    return value;
+}
+
+/* U-VLC prefix (table 3): value, and the length of the suffix. */
+static unsigned read_prefix(uint64_t *bits, unsigned *used, unsigned *suffix) {
+    static const struct {
+        uint8_t value, length, suffix;
+    } prefixes[8] = {{5, 3, 5}, {1, 1, 0}, {2, 2, 0}, {1, 1, 0}, {3, 3, 1}, {1, 1, 0}, {2, 2, 0}, {1, 1, 0}};
+    unsigned index = (unsigned)(*bits & 7);
+    take(bits, prefixes[index].length, used);
+    *suffix = prefixes[index].suffix;
+    return prefixes[index].value;
+}
+
+/* U-VLC of a pair of quads (7.3.6): prefixes, suffixes, extensions, each for the first quad and the second.
+ */
+static void read_offsets(vlc_reader *v, bool initial, const uint32_t entry[2], unsigned u[2], uint64_t bits,
+                         unsigned *used) {
+    unsigned suffix[2] = {0, 0}, extra = 0;
+    bool both = (entry[0] & entry[1]) >> HT_U_OFF & 1;
+    u[0] = u[1] = 0;
+    if (initial && both && mel_event(&v->mel))
+        extra = 2;
+    if (entry[0] >> HT_U_OFF & 1)
+        u[0] = read_prefix(&bits, used, &suffix[0]);
+    if (initial && both && !extra && u[0] > 2) /* then the second one is 1 or 2 */
+        u[1] = 1 + take(&bits, 1, used);
+    else if (entry[1] >> HT_U_OFF & 1)
+        u[1] = read_prefix(&bits, used, &suffix[1]);
+    unsigned value[2];
+    for (unsigned i = 0; i < 2; i++)
+        value[i] = take(&bits, suffix[i], used);
+    for (unsigned i = 0; i < 2; i++) {
+        if (value[i] >= 28) /* only suffixes of 5 bits get there */
+            value[i] += 4 * take(&bits, 4, used);
+        u[i] += value[i] + (u[i] ? extra : 0);
+    }
+}
+
+/* Significance patterns and exponent offsets of a quad-row. */
+static void read_quads(ht_decoder *d, vlc_reader *v, bool initial, unsigned columns) {
+    const uint32_t *table = j2k_ht_decode_cxtvlc[!initial];
+    const uint8_t *above = d->patterns + 1;
+    unsigned left = 0;
+    d->patterns[columns + 1] = d->patterns[columns + 2] = 0;
+    for (unsigned q = 0; q < columns; q += 2) {
+        uint64_t bits = peek_bits(&v->string, v->position);
+        uint32_t entry[2] = {0, 0};
+        unsigned used = 0, u[2];
+        for (unsigned i = 0; i < 2 && q + i < columns; i++) {
+            unsigned context = left;
+            if (!initial) { /* the samples above: lower right of the quad to the left, lower row, lower left
+                             */
+                unsigned upper_left = above[(int)(q + i) - 1], upper = above[q + i],
+                         upper_right = above[q + i + 1];
+                context |= (upper_left >> 3 | (upper >> 1 & 1)) | (upper >> 3 | (upper_right >> 1 & 1)) << 2;
+            }
+            entry[i] = read_pattern(v, context, table, &bits, &used);
+            left = entry[i] >> HT_RIGHT & 7;
+        }
+        read_offsets(v, initial, entry, u, bits, &used);
+        v->position += used;
+        d->quads[q] = (entry[0] & ~255u) | u[0];
+        d->quads[q + 1] = (entry[1] & ~255u) | u[1];
+    }
+    for (unsigned q = 0; q < columns; q++)
+        d->patterns[q + 1] = d->quads[q] >> HT_RHO & 15;
+}
+
+/* ---- samples ---- */
+
+typedef struct magsgn_reader {
+    bit_string string;
+    size_t position;
+    unsigned plane, largest; /* bound of exponents: samples must fit 31 bits */
+    int32_t half;            /* the midpoint's bit */
+} magsgn_reader;
+
+/* The sample n of a quad: 2 (mu - 1) + sign from its MagSgn bits (7.3.8). */
+static uint32_t read_magsgn(magsgn_reader *m, uint32_t quad, unsigned bound, unsigned n) {
+    unsigned count = bound - (quad >> (HT_KNOWN + n) & 1);
+    uint32_t value = (uint32_t)(peek_bits(&m->string, m->position) & ((UINT64_C(1) << count) - 1));
+    m->position += count;
+    return value | (quad >> (HT_ONES + n) & 1) << count;
+}
+
+/* The midpoint's bit of a sample whose last bit-plane is `plane` (see block.h). */
+static int32_t midpoint(unsigned plane, bool irreversible) {
+    return plane == 0 && !irreversible ? 0 : (int32_t)(1u << plane);
+}
+
+static int32_t make_sample(const magsgn_reader *m, uint32_t value) {
+    uint64_t doubled = (((uint64_t)(value >> 1) + 1) << (m->plane + 1)) + (uint32_t)m->half;
+    int32_t sample = doubled < INT32_MAX ? (int32_t)doubled : INT32_MAX;
+    return value & 1 ? -sample : sample;
+}
+
+/* Samples of a quad-row: `rows` of them are in the block. */
+static bool read_samples(ht_decoder *d, magsgn_reader *m, bool initial, unsigned width, unsigned rows,
+                         int32_t *samples, size_t stride) {
+    uint32_t *below = d->below + 2;
+    uint32_t upper_left = 0; /* of the quad-row above, since `below` is overwritten on the way */
+    for (unsigned x = 0; x < width; x += 2) {
+        uint32_t quad = d->quads[x / 2], u = quad & 255,
+                 around = upper_left | below[x] | below[x + 1] | below[x + 2];
+        unsigned bound = 1 + u;
+        if (!initial && quad >> HT_MANY & 1 && around > 3) /* kappa: exponent of the largest around, less 1 */
+            bound = bit_length32(around) - 1 + u;
+        upper_left = below[x + 1];
+        below[x] = below[x + 1] = 0;
+        if (bound > m->largest && quad >> HT_RHO & 15) {
+            memset(below, 0, (width + 1) * sizeof *below);
+            return false;
+        }
+        for (unsigned n = 0; n < 4; n++) {
+            unsigned column = x + (n >> 1), row = n & 1;
+            bool significant = quad >> (HT_RHO + n) & 1;
+            uint32_t value = significant ? read_magsgn(m, quad, bound, n) : 0;
+            if (column < width && row < rows)
+                samples[row * stride + column] = significant ? make_sample(m, value) : 0;
+            if (row && significant)
+                below[column] = value | 1;
+        }
+    }
+    return true;
+}
+
+bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, unsigned height,
+                           bool irreversible, int32_t *samples, size_t stride) {
+    unsigned columns = (width + 1) / 2;
+    size_t prefix = set->cleanup_size - set->suffix_size;
+    vlc_reader v = {.string = unstuff_vlc(set, d->vlc)};
+    mel_begin(&v.mel, set);
+    magsgn_reader m = {
+        .string =
+            unstuff_forward(set->cleanup, prefix < HT_MAX_MAGSGN ? prefix : HT_MAX_MAGSGN, 0xFF, d->magsgn),
+        .plane = set->plane,
+        .largest = 31 - set->plane,
+        .half = midpoint(set->plane, irreversible),
+    };
+    memset(d->patterns, 0, columns + 3);
+    memset(d->below, 0, (2 * (size_t)columns + 4) * sizeof *d->below);
+    for (unsigned y = 0; y < height; y += 2) {
+        read_quads(d, &v, y == 0, columns);
+        if (!read_samples(d, &m, y == 0, width, height - y < 2 ? 1 : 2, samples + y * stride, stride)) {
+            for (; y < height; y++)
+                memset(samples + y * stride, 0, width * sizeof *samples);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- refinement passes ---- */
+
+typedef struct refinement {
+    const ht_decoder *d;
+    uint8_t *cleanup; /* nibble of column x in stripe s at [(s + 1) * pitch + x + 1] */
+    uint8_t *now;     /* with those that the significance propagation pass adds */
+    size_t pitch;
+    unsigned width, height, plane; /* of these passes */
+    int32_t half;
+    bool causal;
+    int32_t *samples;
+    size_t stride;
+} refinement;
+
+static unsigned stripe_rows(const refinement *r, unsigned y) {
+    return r->height - y < 4 ? r->height - y : 4;
+}
+
+static void find_significant(refinement *r) {
+    size_t size = ((r->height + 3u) / 4 + 2) * r->pitch;
+    memset(r->cleanup, 0, size);
+    for (unsigned y = 0; y < r->height; y++) {
+        uint8_t *row = r->cleanup + (y / 4 + 1) * r->pitch + 1;
+        for (unsigned x = 0; x < r->width; x++)
+            row[x] |= (uint8_t)((r->samples[y * r->stride + x] != 0) << (y & 3));
+    }
+    memcpy(r->now, r->cleanup, size);
+}
+
+/* Rows -1 to 4 of a stripe's column. */
+static unsigned six_rows(const refinement *r, const uint8_t *column) {
+    unsigned below = r->causal ? 0 : column[r->pitch] & 1u;
+    return column[-(ptrdiff_t)r->pitch] >> 3 | (unsigned)*column << 1 | below << 5;
+}
+
+/* A group of at most four columns of a stripe: significance bits, then the signs of what became significant
+ * (7.4). */
+static void propagate_group(refinement *r, unsigned x0, unsigned y0, const bit_string *s, size_t *position) {
+    uint8_t *column = r->now + (y0 / 4 + 1) * r->pitch + x0 + 1;
+    unsigned columns = r->width - x0 < 4 ? r->width - x0 : 4, rows = stripe_rows(r, y0), found = 0;
+    uint64_t bits = peek_bits(s, *position);
+    unsigned used = 0;
+    for (unsigned i = 0; i < columns; i++, column++) {
+        unsigned sides = six_rows(r, column - 1) | six_rows(r, column + 1), own = six_rows(r, column);
+        for (unsigned j = 0; j < rows; j++) {
+            if (own >> (j + 1) & 1 || !((sides | own) >> j & 7))
+                continue;
+            unsigned bit = take(&bits, 1, &used);
+            own |= bit << (j + 1);
+            found |= bit << (4 * i + j);
+        }
+        *column = own >> 1 & 15;
+    }
+    for (unsigned k = 0; found >> k; k++) {
+        if (!(found >> k & 1))
+            continue;
+        int32_t sample = (int32_t)(2u << r->plane) + r->half;
+        r->samples[(y0 + (k & 3)) * r->stride + x0 + (k >> 2)] = take(&bits, 1, &used) ? -sample : sample;
+    }
+    *position += used;
+}
+
+/* One more bit of each sample that was significant after the cleanup pass (7.5). */
+static void refine_magnitudes(refinement *r, const bit_string *s) {
+    size_t position = 0;
+    for (unsigned y0 = 0; y0 < r->height; y0 += 4) {
+        const uint8_t *row = r->cleanup + (y0 / 4 + 1) * r->pitch + 1;
+        for (unsigned x = 0; x < r->width; x++) {
+            unsigned nibble = row[x], bits = (unsigned)peek_bits(s, position);
+            for (unsigned j = 0; nibble >> j; j++) {
+                if (!(nibble >> j & 1))
+                    continue;
+                /* The midpoint of the plane above goes, its bit and the new midpoint come. */
+                int32_t change = r->half - (bits & 1 ? 0 : (int32_t)(2u << r->plane));
+                int32_t *sample = &r->samples[(y0 + j) * r->stride + x];
+                *sample = wrap_add(*sample, *sample < 0 ? -change : change);
+                bits >>= 1;
+                position++;
+            }
+        }
+    }
+}
+
+static void decode_refinement(ht_decoder *d, const ht_set *set, const decode_job *job) {
+    refinement r = {
+        .cleanup = d->cleanup_nibbles,
+        .now = d->nibbles,
+        .pitch = job->width + 2u,
+        .width = job->width,
+        .height = job->height,
+        .plane = set->plane - 1,
+        .half = midpoint(set->plane - 1, job->sink.irreversible),
+        .causal = job->style & J2K_STYLE_CAUSAL,
+        .samples = d->samples,
+        .stride = job->width,
+    };
+    find_significant(&r);
+    uint32_t size = set->refinement_size;
+    bit_string s =
+        unstuff_forward(set->refinement, size < HT_MAX_SIGPROP ? size : HT_MAX_SIGPROP, 0, d->refinement);
+    size_t position = 0;
+    for (unsigned y = 0; y < job->height; y += 4)
+        for (unsigned x = 0; x < job->width; x += 4)
+            propagate_group(&r, x, y, &s, &position);
+    if (set->refinements < 2)
+        return;
+    bit_packer p = {d->refinement, 0, 0};
+    uint32_t used = size < HT_MAX_MAGREF ? size : HT_MAX_MAGREF;
+    if (used)
+        unstuff_backward(&p, set->refinement + (size - used), used, 0xFF);
+    s = finish_bits(&p, d->refinement, 0);
+    refine_magnitudes(&r, &s);
+}
+
+/* ---- codeword segments ---- */
+
+typedef struct chunk_cursor {
+    const data_chunk *chunk;
+    uint32_t offset;
+} chunk_cursor;
+
+/* The next `size` bytes, copied when they came in pieces. NULL when there are fewer, or too many pieces. */
+static const uint8_t *next_bytes(chunk_cursor *cursor, uint32_t size, uint8_t *copy) {
+    const uint8_t *whole = NULL;
+    for (uint32_t done = 0; done < size;) {
+        const data_chunk *chunk = cursor->chunk;
+        if (!chunk)
+            return NULL;
+        uint32_t part = chunk->size - cursor->offset;
+        if (part > size - done)
+            part = size - done;
+        if (part == size) {
+            whole = chunk->data + cursor->offset;
+        } else {
+            if (size > HT_MAX_SEGMENT)
+                return NULL;
+            memcpy(copy + done, chunk->data + cursor->offset, part);
+            whole = copy;
+        }
+        done += part;
+        cursor->offset += part;
+        if (cursor->offset == chunk->size) {
+            cursor->chunk = chunk->next;
+            cursor->offset = 0;
+        }
+    }
+    return whole;
+}
+
+/* Scup (7.1.1) from the last two bytes of a cleanup segment, or 0 when the segment is impossible. */
+static uint32_t read_suffix_size(const uint8_t *cleanup, uint32_t size) {
+    uint32_t suffix = cleanup[size - 1] * 16u + (cleanup[size - 2] & 15u);
+    return suffix >= 2 && suffix <= size && suffix <= HT_MAX_SUFFIX ? suffix : 0;
+}
+
+/* Find the last HT set that has a cleanup segment: each set says anew all that the one before it says. Sets
+ * without data are placeholders for bit-planes that are left out (B.2). False when a segment contradicts
+ * itself. */
+static bool find_set(ht_decoder *d, const decode_job *job, ht_set *set) {
+    chunk_cursor cursor = {job->chunks, 0};
+    unsigned pass = 0;
+    memset(set, 0, sizeof *set);
+    for (const codeword_segment *seg = job->segments; seg; seg = seg->next) {
+        unsigned last = pass + seg->num_passes - 1, first = pass;
+        if (!seg->num_passes)
+            continue;
+        pass += seg->num_passes;
+        if (seg->size == 0) { /* refinement passes may be without data, which then read as 0 */
+            if (first % 3 && set->cleanup_size)
+                set->refinements = last % 3;
+            continue;
+        }
+        bool is_cleanup = last % 3 == 0;
+        const uint8_t *data = next_bytes(&cursor, seg->size, d->pieces[!is_cleanup]);
+        if (!data)
+            return false;
+        if (!is_cleanup) {
+            if (first % 3 == 0 || !set->cleanup_size)
+                return false; /* refinement of nothing */
+            set->refinement = data;
+            set->refinement_size = seg->size;
+            set->refinements = last % 3;
+            continue;
+        }
+        if (seg->size < 2 || last / 3 >= job->num_bitplanes)
+            return false;
+        set->cleanup = data;
+        set->cleanup_size = seg->size;
+        set->suffix_size = read_suffix_size(data, seg->size);
+        set->plane = job->num_bitplanes - 1 - last / 3;
+        set->refinements = 0;
+        set->refinement_size = 0;
+        if (!set->suffix_size) {
+            set->cleanup_size = 0;
+            return false;
+        }
+    }
+    return true;
+}
+
+static j2k_status decode_block(ht_decoder *d, decode_job *job) {
+    ht_set set;
+    job->sound = find_set(d, job, &set);
+    if (!set.cleanup_size) {
+        j2k_zero_block(&job->sink);
+        return J2K_OK;
+    }
+    RETURN_IF(set.plane > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
+    if (!j2k_ht_decode_cleanup(d, &set, job->width, job->height, job->sink.irreversible, d->samples,
+                               job->width)) {
+        job->sound = false;
+    } else if (set.refinements) {
+        if (set.plane == 0) /* no bit-plane is left to refine */
+            job->sound = false;
+        else
+            decode_refinement(d, &set, job);
+    }
+    j2k_dequantise_block(d->dsp, &job->sink, d->samples, job->width);
+    return J2K_OK;
+}
+
+j2k_status j2k_ht_decode(ht_decoder *decoder, decode_job *jobs, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        TRY(decode_block(decoder, &jobs[i]));
+    return J2K_OK;
+}

@@ -1,0 +1,69 @@
+/* The HT block decoder's parts that the versions for other instruction sets share.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef J2K_HT_DEC_H
+#define J2K_HT_DEC_H
+
+#include "ht.h"
+
+enum {
+    HT_MAX_SUFFIX = 4079, /* Scup: bytes of the MEL and VLC streams together */
+    /* A code-block has at most 4096 samples of 31 MagSgn bits, at least 7 in each byte; what is beyond is
+     * never read. */
+    HT_MAX_MAGSGN = 4096 * 31 / 7 + 1,
+    HT_MAX_SIGPROP = 4096 * 2 / 7 + 2, /* a significance and a sign bit a sample */
+    HT_MAX_MAGREF = 4096 / 7 + 2,
+    HT_MAX_SEGMENT = 32768, /* a codeword segment in pieces must fit */
+    HT_PADDING = 64         /* bytes behind unstuffed bits */
+};
+
+/* What is decoded of a code-block: the last HT set that there are data for. */
+typedef struct ht_set {
+    const uint8_t *cleanup, *refinement;
+    uint32_t cleanup_size;    /* Lcup, at least 2; 0: there is nothing to decode */
+    uint32_t suffix_size;     /* Scup */
+    uint32_t refinement_size; /* Lref */
+    unsigned refinements;     /* passes behind the cleanup pass, 0 to 2 */
+    unsigned plane;           /* of the cleanup pass */
+} ht_set;
+
+/* A string of bits without stuffing, padded behind its end. */
+typedef struct bit_string {
+    const uint8_t *bytes;
+    size_t end; /* bits before the padding */
+} bit_string;
+
+/* The MEL decoder (7.3.3): events come in runs of zeros that may end in a one. */
+typedef struct mel_decoder {
+    const uint8_t *next, *end;
+    uint64_t bits;      /* from the top */
+    unsigned available; /* of them */
+    unsigned state;
+    unsigned zeros; /* events left of the run, */
+    bool one;       /* and whether it ends in a one */
+    bool stuffed;   /* the last byte was FF */
+} mel_decoder;
+
+struct ht_decoder {
+    const dsp_kernels *dsp;
+    unsigned cpu;
+    int32_t samples[MAX_BLOCK_SIZE + 16];
+    uint32_t
+        quads[HT_MAX_QUAD_COLUMNS + 4]; /* of the current quad-row: table entry, offset u in bits 0 to 7 */
+    uint8_t
+        patterns[HT_MAX_QUAD_COLUMNS + 4]; /* significance of the quad-row above, one quad further right */
+    uint32_t below[2 * HT_MAX_QUAD_COLUMNS + 8]; /* its lower samples' 2 mu - 1, two columns further right */
+    uint8_t magsgn[HT_MAX_MAGSGN + HT_PADDING];
+    uint8_t vlc[HT_MAX_SUFFIX + HT_PADDING];
+    uint8_t refinement[HT_MAX_SIGPROP + HT_MAX_MAGREF + 2 * HT_PADDING];
+    uint8_t pieces[2][HT_MAX_SEGMENT]; /* segments that came in pieces */
+    /* Significance by stripes of 4 rows, a nibble a column, with a border of one all round. */
+    uint8_t cleanup_nibbles[(HT_MAX_QUADS + 2) * 3 + 64];
+    uint8_t nibbles[(HT_MAX_QUADS + 2) * 3 + 64];
+};
+
+/* Decode the cleanup pass of a set into samples of `stride`, as block.h says of what decoders give. False
+ * when the data contradict themselves; samples from there on are 0. */
+bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, unsigned height,
+                           bool irreversible, int32_t *samples, size_t stride);
+
+#endif

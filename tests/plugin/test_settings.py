@@ -1,0 +1,194 @@
+# Parameters of one array never reach another: every order of calls, two threads at once, and every door.
+# SPDX-License-Identifier: BSD-3-Clause
+import itertools
+import threading
+
+import blosc2
+import numpy as np
+import pytest
+from store import J2K, cparams, payloads, picture, psnr, run_python, store
+
+import blosc2_grok
+from blosc2_grok import GrkFileFmt
+
+IMAGE = picture(160, 200, 3)
+METALAYER = {"jpeg2000": "quality_mode=rates; quality_layers=12"}
+
+
+def ratio(array):
+    return IMAGE.nbytes / len(payloads(array)[0])
+
+
+def lossless():
+    blosc2_grok.set_params_defaults()
+    array = store(IMAGE)
+    assert (array[...] == IMAGE).all()
+    assert blosc2_grok.info(payloads(array)[0])["irreversible"] is False
+
+
+def lossless_by_name():
+    blosc2_grok.set_params_defaults(quality_mode=None)
+    assert (store(IMAGE)[...] == IMAGE).all()
+
+
+def by_meta():
+    array = store(IMAGE, codec_meta=80)
+    assert ratio(array) == pytest.approx(8, rel=0.03)
+    assert blosc2_grok.info(payloads(array)[0])["irreversible"] is True
+
+
+def by_metalayer():
+    assert ratio(store(IMAGE, meta=METALAYER)) == pytest.approx(12, rel=0.03)
+
+
+def by_default():
+    blosc2_grok.set_params_defaults(quality_mode="rates", quality_layers=[20])
+    assert ratio(store(IMAGE)) == pytest.approx(20, rel=0.03)
+
+
+def by_encode():
+    data = blosc2_grok.encode(IMAGE, quality_mode="rates", quality_layers=[15])
+    assert IMAGE.nbytes / len(data) == pytest.approx(15, rel=0.03)
+
+
+def failing():
+    with pytest.raises(RuntimeError):
+        store(IMAGE.astype(np.complex64))
+
+
+STEPS = [lossless, lossless_by_name, by_meta, by_metalayer, by_default, by_encode, failing]
+
+
+@pytest.mark.parametrize("steps", list(itertools.permutations(STEPS, 3)), ids=lambda steps: "-".join(s.__name__ for s in steps))
+def test_every_order(steps):
+    for step in (*steps, lossless, *reversed(steps), lossless):
+        step()
+
+
+def test_two_threads_at_once():
+    """One thread writes lossless arrays while others write lossy ones through every door but the process's defaults."""
+    failures = []
+    stop = threading.Event()
+
+    def lossy(step):
+        while not stop.is_set():
+            try:
+                step()
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=lossy, args=(step,)) for step in (by_meta, by_metalayer, by_encode)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(40):
+            assert (store(IMAGE)[...] == IMAGE).all()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
+def test_defaults_change_between_whole_sets():
+    """While one thread switches the defaults, each block of another is coded with one set or the other, never a mixture."""
+    image = IMAGE[:, :, 0].copy()
+    sets = [{"num_resolutions": 2, "numgbits": 3, "progression": "RLCP"}, {"num_resolutions": 5, "numgbits": 6, "progression": "PCRL"}]
+    expected = {blosc2_grok.encode(image, **chosen) for chosen in sets}
+    blosc2_grok.set_params_defaults(**sets[0])
+    stop = threading.Event()
+
+    def switch():
+        for chosen in itertools.cycle(sets):
+            blosc2_grok.set_params_defaults(**chosen)
+            if stop.is_set():
+                return
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    seen = {payloads(store(image))[0] for _ in range(150)}
+    stop.set()
+    thread.join()
+    assert seen <= expected
+
+
+def test_metalayer_stays_with_the_array(tmp_path):
+    """A re-opened array goes on with its own parameters."""
+    path = str(tmp_path / "a.b2nd")
+    store(IMAGE, meta=METALAYER, urlpath=path, mode="w")
+    again = blosc2.open(path, mode="a")
+    again[...] = IMAGE[::-1].copy()
+    assert ratio(again) == pytest.approx(12, rel=0.03)
+    code = "import sys, blosc2; a = blosc2.open(sys.argv[1], mode='a'); x = a[...]; a[...] = x[:, ::-1].copy(); print(a.schunk.cbytes)"
+    assert IMAGE.nbytes / int(run_python(code, path)) == pytest.approx(12, rel=0.03)
+
+
+def test_metalayer_overrides_meta_and_defaults():
+    blosc2_grok.set_params_defaults(quality_mode="dB", quality_layers=[20], cod_format=GrkFileFmt.GRK_FMT_JP2, numgbits=3)
+    array = store(IMAGE, codec_meta=80, meta=METALAYER)
+    assert ratio(array) == pytest.approx(12, rel=0.03)
+    assert blosc2_grok.info(payloads(array)[0])["guard_bits"] == 3
+    array = store(IMAGE, codec_meta=80, meta={"jpeg2000": "num_resolutions=2"})
+    assert ratio(array) == pytest.approx(8, rel=0.03)
+    assert blosc2_grok.info(payloads(array)[0])["num_resolutions"] == 2
+    array = store(IMAGE, codec_meta=80, meta={"jpeg2000": "quality_mode=none"})
+    assert (array[...] == IMAGE).all()
+
+
+@pytest.mark.parametrize(("text", "name"), [("nonsense", "nonsense"), ("ratio=3", "ratio"), ("num_resolutions=99", "num_resolutions")])
+def test_bad_metalayer(text, name):
+    with pytest.raises(RuntimeError):
+        store(IMAGE, meta={"jpeg2000": text})
+    assert name in blosc2_grok.last_error()
+    assert "jpeg2000" in blosc2_grok.last_error()
+
+
+def test_meta_overrides_defaults_and_keeps_the_rest():
+    blosc2_grok.set_params_defaults(quality_mode="dB", quality_layers=[20], num_resolutions=3)
+    array = store(IMAGE, codec_meta=50)
+    assert ratio(array) == pytest.approx(5, rel=0.03)
+    assert blosc2_grok.info(payloads(array)[0])["num_resolutions"] == 3
+    assert blosc2_grok.get_params_defaults()["quality_mode"] == "dB"
+
+
+@pytest.mark.parametrize("meta", [1, 5, 10])
+def test_a_ratio_up_to_1_is_lossless(meta):
+    assert (store(IMAGE, codec_meta=meta)[...] == IMAGE).all()
+
+
+@pytest.mark.parametrize("meta", [20, 100, 255])
+@pytest.mark.parametrize("codec", [37, J2K])
+def test_meta(meta, codec):
+    image = picture(200, 240, 1, 4000, np.uint16)
+    array = store(image, codec=codec, codec_meta=meta)
+    size = len(payloads(array)[0])
+    assert size <= 1.01 * image.nbytes / (meta / 10)
+    assert psnr(array[...], image, 4000) > 30
+
+
+def test_lossy_defaults_to_97_and_lossless_to_53():
+    for params, irreversible in [
+        ({}, False),
+        ({"quality_mode": "rates", "quality_layers": [10]}, True),
+        ({"quality_mode": "dB", "quality_layers": [40]}, True),
+        ({"quality_mode": "rates", "quality_layers": [10], "irreversible": False}, False),
+        ({"irreversible": True}, True),
+    ]:
+        blosc2_grok.set_params_defaults()
+        blosc2_grok.set_params_defaults(**params)
+        assert blosc2_grok.info(payloads(store(IMAGE))[0])["irreversible"] is irreversible
+
+
+def test_per_block_rates_in_a_stack():
+    stack = np.stack([picture(100, 120, 1, 4000, np.uint16, seed=n) for n in range(4)])
+    array = store(stack, codec_meta=100, chunks=(4, 100, 120), blocks=(1, 100, 120))
+    sizes = [len(file) for file in payloads(array)]
+    assert len(sizes) == 4
+    assert all(0.85 * stack[0].nbytes / 10 < size <= stack[0].nbytes / 10 for size in sizes)
+    assert psnr(array[...], stack, 4000) > 35
+
+
+def test_cparams_of_blosc2_keep_working():
+    array = blosc2.asarray(IMAGE, chunks=IMAGE.shape, blocks=IMAGE.shape, cparams=blosc2.CParams(**cparams(codec_meta=80)))
+    assert array.schunk.cparams.codec_meta == 80
+    assert ratio(array) == pytest.approx(8, rel=0.03)
