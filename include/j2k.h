@@ -209,8 +209,7 @@ typedef struct j2k_encode_options {
     uint64_t max_component_bytes; /* upper bound of one component's packets, 0 (default): none */
     uint16_t rsiz;                /* capabilities to signal, default 0 */
     bool plt, tlm;                /* write PLT / TLM markers; default false */
-    const char
-        *comment; /* text for a COM segment; NULL (default): name and version of this library; "": none */
+    const char *comment; /* text for a COM segment; NULL (default) or "": none */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */

@@ -5,7 +5,11 @@
 #include "ebcot_lanes.h"
 #include "ht.h"
 
+/* Coders are made at first use: an encoder of many lanes reserves more memory than a decoder would like. */
 struct block_coder {
+    const dsp_kernels *dsp;
+    unsigned cpu;
+    arena *memory;
     ebcot_encoder *encoder;
     ebcot_decoder *decoder;
     ht_encoder *ht_encoder;
@@ -13,16 +17,22 @@ struct block_coder {
 };
 
 block_coder *j2k_block_coder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory) {
-    block_coder *coder = ARENA_ALLOC(memory, block_coder, 1);
-    if (!coder)
-        return NULL;
-    coder->encoder = j2k_ebcot_encoder_create(dsp, cpu, memory);
-    coder->decoder = j2k_ebcot_decoder_create(dsp, cpu, memory);
-    coder->ht_decoder = j2k_ht_decoder_create(dsp, cpu, memory);
-    coder->ht_encoder = j2k_ht_encoder_create(dsp, cpu, memory);
-    bool complete = coder->encoder && coder->decoder && coder->ht_encoder && coder->ht_decoder;
-    return complete ? coder : NULL;
+    block_coder *coder = ARENA_ALLOC_ZERO(memory, block_coder, 1);
+    if (coder) {
+        coder->dsp = dsp;
+        coder->cpu = cpu;
+        coder->memory = memory;
+    }
+    return coder;
 }
+
+/* Make a coder unless there is one. */
+#define NEED(coder, member, create)                                                                          \
+    do {                                                                                                     \
+        if (!(coder)->member)                                                                                \
+            (coder)->member = create((coder)->dsp, (coder)->cpu, (coder)->memory);                           \
+        RETURN_IF(!(coder)->member, J2K_ERROR_MEMORY);                                                       \
+    } while (0)
 
 unsigned j2k_block_encode_batch(unsigned cpu, bool ht) {
     const lane_kernels *kernels = ht ? NULL : j2k_lane_kernels_get(cpu);
@@ -35,8 +45,11 @@ unsigned j2k_block_decode_batch(unsigned cpu, bool ht) {
 }
 
 j2k_status j2k_blocks_encode(block_coder *coder, encode_job *jobs, size_t count, arena *out) {
-    if (count && (jobs->style & J2K_STYLE_HT)) /* all jobs of an encoder have the same style */
+    if (count && (jobs->style & J2K_STYLE_HT)) { /* all jobs of an encoder have the same style */
+        NEED(coder, ht_encoder, j2k_ht_encoder_create);
         return j2k_ht_encode(coder->ht_encoder, jobs, count, out);
+    }
+    NEED(coder, encoder, j2k_ebcot_encoder_create);
     return j2k_ebcot_encode(coder->encoder, jobs, count, out);
 }
 
@@ -52,9 +65,11 @@ j2k_status j2k_blocks_decode(block_coder *coder, decode_job *jobs, size_t count)
     for (size_t n; count; jobs += n, count -= n) {
         n = same_coder(jobs, count);
         if (jobs->style & J2K_STYLE_HT) {
+            NEED(coder, ht_decoder, j2k_ht_decoder_create);
             TRY(j2k_ht_decode(coder->ht_decoder, jobs, n));
             continue;
         }
+        NEED(coder, decoder, j2k_ebcot_decoder_create);
         for (size_t i = 0; i < n; i++)
             RETURN_IF(jobs[i].num_bitplanes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
         j2k_ebcot_decode(coder->decoder, jobs, n);

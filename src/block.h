@@ -27,14 +27,19 @@ typedef struct block_source {
     uint8_t roi_shift;  /* bits to shift magnitudes up (maxshift, annex H) */
 } block_source;
 
+/* What rate control wants to know of an HT code-block (see ht_enc.c). */
+typedef struct ht_choice {
+    uint8_t sets; /* from how many of the lowest bit-planes that of the cleanup pass is chosen; 0: as 1 */
+    bool measure; /* distortions, and refinement passes between these bit-planes */
+} ht_choice;
+
 typedef struct encode_job {
     block_source source;
     uint16_t width, height;
     uint8_t orientation;   /* BAND_LL.. */
     uint8_t style;         /* OR of j2k_codeblock_style */
     uint8_t num_bitplanes; /* Mb + ROI shift: zero_bitplanes = num_bitplanes - coded planes */
-    uint8_t ht_sets;       /* HT: from how many of the lowest bit-planes rate control is to choose that of the
-                              cleanup       pass; 0 and 1: the lowest, and distortions are not measured (see ht_enc.c) */
+    ht_choice ht;
     /* results */
     uint8_t zero_bitplanes; /* num_bitplanes when all samples are 0: num_passes is 0 then */
     uint16_t num_passes;

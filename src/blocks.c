@@ -99,7 +99,7 @@ unsigned j2k_block_plane_limit(const block_ref *ref) {
     return planes < MAX_BITPLANES ? planes : MAX_BITPLANES;
 }
 
-static encode_job make_encode_job(const block_ref *ref, unsigned ht_sets) {
+static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
     const subband *band = ref->band;
     const component_style *style = ref->component->style;
     rect area = ref->block->area;
@@ -116,7 +116,7 @@ static encode_job make_encode_job(const block_ref *ref, unsigned ht_sets) {
         .orientation = band->orientation,
         .style = style->coding.codeblock_style,
         .num_bitplanes = (uint8_t)j2k_block_plane_limit(ref),
-        .ht_sets = (uint8_t)ht_sets,
+        .ht = ht,
     };
     return job;
 }
@@ -131,27 +131,55 @@ static void encode_task(void *user, size_t index, unsigned worker_index) {
         j2k_blocks_encode(coder, list->encode + index * list->batch, batch_count(list, index), &w->results);
 }
 
-j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, unsigned ht_sets, arena *memory,
+static j2k_status run_encode_jobs(j2k_context *context, encode_job *jobs, size_t count) {
+    job_list list = {.context = context, .encode = jobs, .count = count};
+    bool ht = count && (jobs[0].style & J2K_STYLE_HT);
+    list.batch = batch_size(context, count, j2k_block_encode_batch(context->cpu, ht));
+    j2k_workers_begin(context);
+    j2k_parallel_for(context->pool, (count + list.batch - 1) / list.batch, encode_task, &list);
+    return j2k_workers_status(context);
+}
+
+j2k_status j2k_tile_sample_ht(j2k_context *context, tile *t, unsigned every, double bytes[MAX_BITPLANES]) {
+    block_ref *refs;
+    size_t count, n = 0;
+    TRY(open_precincts(t, &context->work));
+    TRY(j2k_blocks_collect(t, true, &context->work, &refs, &count));
+    encode_job *jobs = ARENA_ALLOC(&context->work, encode_job, count / every + 1);
+    RETURN_IF(!jobs, J2K_ERROR_MEMORY);
+    ht_choice all = {.sets = MAX_BITPLANES};
+    /* The larger subbands have nearly all code-blocks, and nearly all bytes. */
+    for (size_t i = every / 2; i < count; i += every)
+        jobs[n++] = make_encode_job(&refs[i], all);
+    TRY(run_encode_jobs(context, jobs, n));
+    double share = n ? (double)count / (double)n : 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned planes = (jobs[i].num_passes + 2u) / 3;
+        for (unsigned plane = 0; plane < planes; plane++) {
+            unsigned pass = 3 * (planes - 1 - plane);
+            uint32_t before = pass ? jobs[i].passes[pass - 1].length : 0;
+            bytes[plane] += share * (jobs[i].passes[pass].length - before);
+        }
+    }
+    return J2K_OK;
+}
+
+j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, arena *memory,
                                   block_ref **refs, size_t *count) {
     TRY(open_precincts(t, memory));
     TRY(j2k_blocks_collect(t, true, memory, refs, count));
-    job_list list = {.context = context, .count = *count};
-    list.encode = ARENA_ALLOC(&context->work, encode_job, *count);
-    RETURN_IF(!list.encode, J2K_ERROR_MEMORY);
+    encode_job *jobs = ARENA_ALLOC(&context->work, encode_job, *count);
+    RETURN_IF(!jobs, J2K_ERROR_MEMORY);
     for (size_t i = 0; i < *count; i++)
-        list.encode[i] = make_encode_job(&(*refs)[i], ht_sets);
-    bool ht = (t->components[0].style->coding.codeblock_style & J2K_STYLE_HT) != 0;
-    list.batch = batch_size(context, *count, j2k_block_encode_batch(context->cpu, ht));
-    j2k_workers_begin(context);
-    j2k_parallel_for(context->pool, (*count + list.batch - 1) / list.batch, encode_task, &list);
-    TRY(j2k_workers_status(context));
+        jobs[i] = make_encode_job(&(*refs)[i], ht);
+    TRY(run_encode_jobs(context, jobs, *count));
     for (size_t i = 0; i < *count; i++) {
         codeblock *cb = (*refs)[i].block;
-        cb->zero_bitplanes = list.encode[i].zero_bitplanes;
-        cb->num_passes = list.encode[i].num_passes;
-        cb->u.enc.data = list.encode[i].data;
-        cb->u.enc.passes = list.encode[i].passes;
-        cb->u.enc.energy = list.encode[i].energy;
+        cb->zero_bitplanes = jobs[i].zero_bitplanes;
+        cb->num_passes = jobs[i].num_passes;
+        cb->u.enc.data = jobs[i].data;
+        cb->u.enc.passes = jobs[i].passes;
+        cb->u.enc.energy = jobs[i].energy;
     }
     return J2K_OK;
 }

@@ -23,12 +23,16 @@ unsigned j2k_block_plane_limit(const block_ref *ref);
 
 /* Encoder: open all precincts, then code the code-blocks' coefficients. Data and passes go to the workers'
  * results arenas. zero_bitplanes is left relative to j2k_block_plane_limit (see fit_guard_bits in encode.c).
- * `refs` stays valid with `memory`. ht_sets: see encode_job. */
-j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, unsigned ht_sets, arena *memory,
+ * `refs` stays valid with `memory`. */
+j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, arena *memory,
                                   block_ref **refs, size_t *count);
 
 /* Decoder: fill all coefficient planes that j2k_tile_inverse_prepare allocated. *sound is false when a
  * code-block's data contradict themselves. */
 j2k_status j2k_tile_decode_blocks(j2k_context *context, tile *t, bool *sound);
+
+/* Encoder: add an estimate of the bytes that HT cleanup passes of each bit-plane would take for the whole
+ * tile, from every `every`-th code-block. Memory is taken from the work arena. */
+j2k_status j2k_tile_sample_ht(j2k_context *context, tile *t, unsigned every, double bytes[MAX_BITPLANES]);
 
 #endif

@@ -116,6 +116,7 @@ static j2k_status read_headers(decoder *d, const void *data, size_t size, const 
     d->data = d->file.codestream;
     TRY(j2k_codestream_read_main(d->data.data, d->data.size, &context->memory, &d->cs, &d->first_sot,
                                  &context->diag));
+    TRY(j2k_jp2_check(&d->file, &d->cs.siz, d->options.tolerant, &context->diag));
     return describe_components(d);
 }
 

@@ -22,8 +22,8 @@ const uint8_t j2k_initial_states[NUM_CONTEXTS] = {[CTX_ZERO] = 4, [CTX_RUN] = 3,
 #define SUM_V(i) (BIT(i, 3) + BIT(i, 5))
 #define SUM_D(i) (BIT(i, 0) + BIT(i, 2) + BIT(i, 6) + BIT(i, 8))
 
-/* Table D.1 as nibbles. LL and LH: one constant for each horizontal sum 0 to 2, nibble 3 V + min(D, 2). HH:
- * nibble 3 min(D, 3) + min(H + V, 2). */
+/* Table D.1 as nibbles. LL and LH: one constant for each horizontal sum 0 to 2, nibble 3 V + min(D, 2).
+ * HH: nibble 3 min(D, 3) + min(H + V, 2). */
 #define ZERO_LL(h, v, d)                                                                                     \
     NIBBLE((h) == 0 ? 0x444333210ULL : (h) == 1 ? 0x777777665ULL : 0x888888888ULL, 3 * (v) + AT_MOST(d, 2))
 #define ZERO_HH(hv, d) NIBBLE(0x888776543210ULL, 3 * AT_MOST(d, 3) + AT_MOST(hv, 2))

@@ -42,16 +42,16 @@ enum {
 /* Zero coding context (table D.1), by orientation (BAND_LL..) and neighbourhood. */
 extern const uint8_t j2k_zero_contexts[4][512];
 
-/* Sign coding (tables D.2 and D.3): context in the low 5 bits, XORbit in bit 7. Index: significance of left,
- * above, below, right neighbour in bits 0 to 3, and their signs (1: negative) in bits 4 to 7; signs of
- * insignificant neighbours make no difference. */
+/* Sign coding (tables D.2 and D.3): context in the low 5 bits, XORbit in bit 7. Index: significance of
+ * left, above, below, right neighbour in bits 0 to 3, and their signs (1: negative) in bits 4 to 7; signs
+ * of insignificant neighbours make no difference. */
 extern const uint8_t j2k_sign_contexts[256];
 
-/* Magnitude refinement (table D.4): CTX_REFINE + 2 after the first refinement of a sample, else CTX_REFINE +
- * 1 with, CTX_REFINE without significant neighbours. */
+/* Magnitude refinement (table D.4): CTX_REFINE + 2 after the first refinement of a sample, else CTX_REFINE
+ * + 1 with, CTX_REFINE without significant neighbours. */
 
-/* Kinds of coding passes: pass number n of a code-block (0 is the first cleanup pass) is of kind (n + 2) % 3,
- * in bit-plane planes - 1 - (n + 2) / 3. */
+/* Kinds of coding passes: pass number n of a code-block (0 is the first cleanup pass) is of kind (n + 2) %
+ * 3, in bit-plane planes - 1 - (n + 2) / 3. */
 enum { PASS_SIGNIFICANCE = 0, PASS_REFINEMENT = 1, PASS_CLEANUP = 2 };
 
 /* Whether a pass is coded raw: with BYPASS, significance and refinement passes from the fifth bit-plane on
@@ -61,8 +61,8 @@ static inline int ebcot_pass_is_raw(unsigned style, unsigned pass) {
 }
 
 /* Whether a codeword segment ends behind a pass (table D.9): always with TERMALL; with BYPASS behind the
- * fourth cleanup pass, the refinement passes and the cleanup passes from there on. The last pass of all ends
- * its segment anyway. */
+ * fourth cleanup pass, the refinement passes and the cleanup passes from there on. The last pass of all
+ * ends its segment anyway. */
 static inline int ebcot_pass_terminates(unsigned style, unsigned pass) {
     return (style & J2K_STYLE_TERMALL) ||
            ((style & J2K_STYLE_BYPASS) && pass >= 9 && (pass + 2) % 3 != PASS_SIGNIFICANCE);
@@ -72,8 +72,7 @@ typedef struct ebcot_encoder ebcot_encoder;
 typedef struct ebcot_decoder ebcot_decoder;
 
 /* Make a coder; its scratch lives in `memory`. cpu: j2k_cpu flags that may be used. NULL when memory runs
- * out.
- */
+ * out. */
 ebcot_encoder *j2k_ebcot_encoder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory);
 ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory);
 

@@ -36,9 +36,9 @@ J2K_INLINE uint64_t column_right(uint64_t word, uint64_t word_right) {
     return word >> 4 | word_right << 60;
 }
 
-/* The neighbourhoods as the scan sees them: samples scanned earlier in the word (above, left) by `after`, the
- * word's mask behind the pass; later ones by `before`. `at` points to the word in a bordered array; words
- * scanned earlier are already updated there. `causal` hides the stripe below (D.7). */
+/* The neighbourhoods as the scan sees them: samples scanned earlier in the word (above, left) by `after`,
+ * the word's mask behind the pass; later ones by `before`. `at` points to the word in a bordered array;
+ * words scanned earlier are already updated there. `causal` hides the stripe below (D.7). */
 J2K_INLINE neighbours look_around(const uint64_t *at, ptrdiff_t pitch, uint64_t before, uint64_t after,
                                   bool causal) {
     const uint64_t *up = at - pitch, *down = at + pitch;
@@ -129,8 +129,8 @@ J2K_INLINE uint8_t sign_symbol(const label_slices *s, unsigned at) {
                      (bit_at(s->decision, at) << MQ_DECISION_SHIFT));
 }
 
-/* Distortion of samples that become significant: with z = (magnitude mod 2^b) / 2^b the squared error falls
- * by (0.75 + 3 z) 2^(2p). */
+/* Distortion of samples that become significant: with z = (magnitude mod 2^b) / 2^b the squared error
+ * falls by (0.75 + 3 z) 2^(2p). */
 J2K_INLINE void add_significance(pass_sums *sums, const uint32_t *magnitudes, uint64_t members, unsigned b) {
     uint32_t below = (UINT32_C(1) << b) - 1;
     for (; members; members &= members - 1) {
@@ -223,16 +223,16 @@ uint8_t *j2k_ebcot_refinement(ebcot_block *block, unsigned plane, uint8_t *out, 
             }
         }
     }
-    /* With y = (magnitude mod 2^(b+1)) / 2^b the squared error falls by (y - 1.25) 2^(2p) when the bit is 1
-     * and by (0.75 - y) 2^(2p) when it is 0. */
+    /* With y = (magnitude mod 2^(b+1)) / 2^b the squared error falls by (y - 1.25) 2^(2p) when the bit is
+     * 1 and by (0.75 - y) 2^(2p) when it is 0. */
     sums->distortion +=
         4 * (all_rest - 2 * zeros_rest) + (3 * ((int64_t)count - ones) - ones) * ((int64_t)1 << b);
     sums->coded += count;
     return out;
 }
 
-/* The columns that are run-length coded (D.3.4): four samples, none of them coded yet and all with context 0.
- * In bit 0 of each column. */
+/* The columns that are run-length coded (D.3.4): four samples, none of them coded yet and all with context
+ * 0. In bit 0 of each column. */
 J2K_INLINE uint64_t run_columns(uint64_t taken, const neighbours *n, uint64_t valid) {
     uint64_t t = taken | any_neighbour(n) | ~valid;
     t |= t >> 1;
@@ -273,8 +273,8 @@ J2K_INLINE uint8_t *cleanup_word(ebcot_block *block, size_t index, size_t border
         return out;
     *found = bits & candidates;
     neighbours n = look_around(at, block->pitch, before, before | *found, causal);
-    /* The contexts of a run-length column are those at its beginning: what is found in it does not count, but
-     * in the columns to the left it does. */
+    /* The contexts of a run-length column are those at its beginning: what is found in it does not count,
+     * but in the columns to the left it does. */
     neighbours start = n;
     start.above = row_above(before, at[-(ptrdiff_t)block->pitch]);
     uint64_t runs = run_columns(before | block->visited[index], &start, valid);

@@ -83,13 +83,15 @@ void j2k_block_begin(block_state *b, decode_job *job) {
     b->words = ebcot_block_words(job->width, job->height);
     b->causal = (job->style & J2K_STYLE_CAUSAL) != 0;
     b->zero = b->tables->zero[job->orientation & 3];
+    b->slot = b->array_words ? b->array_words : b->words;
     b->significant = b->memory;
-    b->negative = b->significant + b->words;
-    b->visited = b->negative + b->words;
-    b->refined = b->visited + b->words;
-    b->valid = b->refined + b->words;
-    b->planes = b->valid + b->words;
-    memset(b->memory, 0, (job->num_bitplanes + (size_t)6) * b->words * sizeof *b->memory);
+    b->negative = b->significant + b->slot;
+    b->visited = b->negative + b->slot;
+    b->refined = b->visited + b->slot;
+    b->valid = b->refined + b->slot;
+    b->planes = b->valid + b->slot;
+    for (unsigned i = 0; i < 5u + 1 + job->num_bitplanes; i++)
+        memset(b->memory + (size_t)i * b->slot, 0, b->words * sizeof *b->memory);
     make_valid(b);
     reset_contexts(b);
 
@@ -147,7 +149,7 @@ bool j2k_block_next_pass(block_state *b) {
     }
     b->left--;
     b->kind = (b->pass + 2) % 3;
-    b->magnitude = b->planes + (job->num_bitplanes - (b->pass + 2) / 3) * (size_t)b->words;
+    b->magnitude = b->planes + (job->num_bitplanes - (b->pass + 2) / 3) * (size_t)b->slot;
     return true;
 }
 
@@ -181,7 +183,7 @@ static unsigned add_midpoints(block_state *b) {
     unsigned last = b->pass - 1, bitplane = b->job->num_bitplanes - 1u - (last + 2) / 3;
     bool partial = (last + 2) % 3 == PASS_SIGNIFICANCE;
     bool exact = bitplane == 0 && !b->job->sink.irreversible; /* nothing below the last bit */
-    uint64_t *half = b->planes + (size_t)bitplane * b->words, *above = half + b->words;
+    uint64_t *half = b->planes + (size_t)bitplane * b->slot, *above = half + b->slot;
     if (partial || !exact) {
         for (size_t i = b->pitch + 1; i < b->words - b->pitch - 1; i++) {
             uint64_t significant = b->significant[i] & WINDOW_OWN;

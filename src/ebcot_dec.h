@@ -82,11 +82,13 @@ typedef struct block_state {
     uint64_t *refined;     /* magnitude refined at least once */
     uint64_t *valid;       /* own samples inside the block */
     /* Magnitudes, doubled: slot q holds the bits of value 2^q of the result (see block.h), so bit-plane p is
-     * slot p + 1; slot q begins at q * words. */
+     * slot p + 1; slot q begins at q * slot. */
     uint64_t *planes;
+    unsigned slot; /* words from array to array; of the planes, too */
 
     /* Memory, given by the owner */
-    uint64_t *memory;     /* NUM_STATE_ARRAYS * words */
+    uint64_t *memory;     /* NUM_STATE_ARRAYS arrays */
+    unsigned array_words; /* of each array; 0: as many as the block needs */
     uint8_t *bits;        /* of the current segment, unstuffed; see unstuff_begin */
     uint32_t max_segment; /* bytes; longer ones are cut off */
     int32_t *samples;     /* the result, chunks * 8 a row; MAX_STATE_SAMPLES */
@@ -94,11 +96,11 @@ typedef struct block_state {
 
 enum { NUM_STATE_ARRAYS = 5 + MAX_SLOTS, MAX_STATE_SAMPLES = MAX_STATE_CHUNKS * CHUNK_COLUMNS * STRIPE_ROWS };
 
-/* Words that a block of this size needs. */
+/* Words that a block of this size needs, in groups of eight. */
 static inline unsigned ebcot_block_words(unsigned width, unsigned height) {
     unsigned chunks = (width + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
     unsigned stripes = (height + STRIPE_ROWS - 1) / STRIPE_ROWS;
-    return (stripes + 2) * (chunks + 1) + 1;
+    return ((stripes + 2) * (chunks + 1) + 1 + 7) / 8 * 8;
 }
 
 /* Decoding a block: begin, then as long as next_pass returns true decode the pass it says (b->kind, raw,

@@ -49,7 +49,7 @@ J2K_INLINE void significance_pass(block_state *b, uint64_t *magnitude, bool raw)
                 b->significant[i] = w;
                 b->negative[i] = n;
                 magnitude[i] |= became;
-                ebcot_spread(b, i, became, n & became);
+                ebcot_spread(b->significant, b->negative, i, b->pitch, b->causal, became, n & became);
             }
         }
     }
@@ -125,7 +125,7 @@ J2K_INLINE void cleanup_pass(block_state *b, uint64_t *magnitude) {
                 b->significant[i] = w;
                 b->negative[i] = n;
                 magnitude[i] |= became;
-                ebcot_spread(b, i, became, n & became);
+                ebcot_spread(b->significant, b->negative, i, b->pitch, b->causal, became, n & became);
             }
         }
     }
@@ -172,7 +172,7 @@ static void assemble(block_state *b, unsigned lowest, unsigned highest) {
             size_t i = (size_t)(stripe + 1) * b->pitch + 1 + chunk;
             int32_t *out = b->samples + stripe * STRIPE_ROWS * width + chunk * CHUNK_COLUMNS;
             unsigned top = highest; /* the upper planes are often empty */
-            while (top > lowest && !b->planes[(size_t)top * b->words + i])
+            while (top > lowest && !b->planes[(size_t)top * b->slot + i])
                 top--;
             for (unsigned row = 1; row <= STRIPE_ROWS; row++, out += width) {
                 uint8_t bytes[4][8], sign[8];
@@ -182,7 +182,7 @@ static void assemble(block_state *b, unsigned lowest, unsigned highest) {
                     unsigned high = 8 * group + 7 < top ? 8 * group + 7 : top;
                     uint64_t sum = 0;
                     for (unsigned q = high + 1; q-- > low;)
-                        sum += sum + row_to_bytes(b->planes[(size_t)q * b->words + i] >> row);
+                        sum += sum + row_to_bytes(b->planes[(size_t)q * b->slot + i] >> row);
                     store_row_bytes(bytes[group], low <= high ? sum << (low - 8 * group) : 0);
                 }
                 for (unsigned c = 0; c < 8; c++) {

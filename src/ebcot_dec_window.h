@@ -37,9 +37,8 @@ J2K_INLINE uint64_t quiet_columns(uint64_t w) {
 /* Samples of word i have become significant: show it to the words around, corners included for the
  * significance itself. A stripe does not see the one below it when contexts are vertically causal. (Bits 60
  * to 63 of words become meaningless by this.) */
-J2K_INLINE void ebcot_spread(block_state *b, size_t i, uint64_t became, uint64_t negative) {
-    uint64_t *s = b->significant, *n = b->negative;
-    size_t pitch = b->pitch;
+J2K_INLINE void ebcot_spread(uint64_t *s, uint64_t *n, size_t i, size_t pitch, bool causal, uint64_t became,
+                             uint64_t negative) {
     s[i - 1] |= became << 48;
     s[i + 1] |= became >> 48;
     n[i - 1] |= negative << 48;
@@ -49,7 +48,7 @@ J2K_INLINE void ebcot_spread(block_state *b, size_t i, uint64_t became, uint64_t
     s[i + pitch] |= below;
     s[i + pitch + 1] |= below >> 48;
     n[i + pitch] |= negative >> 4 & WINDOW_ROW0;
-    if (!b->causal) {
+    if (!causal) {
         uint64_t above = became << 4 & WINDOW_ROW5;
         s[i - pitch - 1] |= above << 48;
         s[i - pitch] |= above;

@@ -1,12 +1,14 @@
-/* The Part 1 block encoder: one code-block after another in plain C, or handed
- * to lanes. SPDX-License-Identifier: BSD-3-Clause */
+/* The Part 1 block encoder: one code-block after another in plain C, or handed to lanes.
+ * SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
 #include "ebcot_lanes.h"
 
 struct ebcot_encoder {
     const dsp_kernels *dsp;
-    lane_encoder *lanes; /* NULL when the processor has none */
+    const lane_kernels *kernels; /* NULL when the processor has no lanes */
+    lane_encoder *lanes;         /* made at first use */
+    arena *memory;
     ebcot_block block;
     block_coding coding;
     uint64_t significant[MAX_BORDERED_WORDS], negative[MAX_BORDERED_WORDS];
@@ -19,17 +21,13 @@ struct ebcot_encoder {
 };
 
 ebcot_encoder *j2k_ebcot_encoder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory) {
-    const lane_kernels *kernels = j2k_lane_kernels_get(cpu);
     ebcot_encoder *encoder = ARENA_ALLOC(memory, ebcot_encoder, 1);
     if (!encoder)
         return NULL;
     encoder->dsp = dsp;
+    encoder->kernels = j2k_lane_kernels_get(cpu);
     encoder->lanes = NULL;
-    if (kernels) {
-        encoder->lanes = j2k_lane_encoder_create(dsp, kernels, memory);
-        if (!encoder->lanes)
-            return NULL;
-    }
+    encoder->memory = memory;
     ebcot_block *block = &encoder->block;
     block->significant = encoder->significant;
     block->negative = encoder->negative;
@@ -81,16 +79,18 @@ static j2k_status encode_block(ebcot_encoder *encoder, encode_job *job, arena *o
 }
 
 j2k_status j2k_ebcot_encode(ebcot_encoder *encoder, encode_job *jobs, size_t count, arena *out) {
-    enum { GROUP = 1024 };
-    encode_job *group[GROUP];
+    encode_job *group[LANE_GROUP];
     while (count) {
-        size_t size = count < GROUP ? count : GROUP, in_lanes = 0;
+        size_t size = count < LANE_GROUP ? count : LANE_GROUP, in_lanes = 0;
         for (size_t i = 0; i < size; i++) {
-            if (encoder->lanes && lanes_take(&jobs[i]))
+            if (encoder->kernels && lanes_take(&jobs[i]))
                 group[in_lanes++] = &jobs[i];
             else
                 TRY(encode_block(encoder, &jobs[i], out));
         }
+        if (in_lanes && !encoder->lanes)
+            encoder->lanes = j2k_lane_encoder_create(encoder->dsp, encoder->kernels, encoder->memory);
+        RETURN_IF(in_lanes && !encoder->lanes, J2K_ERROR_MEMORY);
         if (in_lanes)
             TRY(j2k_lanes_encode(encoder->lanes, group, in_lanes, out));
         jobs += size;

@@ -63,8 +63,8 @@ void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t
 /* ---- segments and passes ---- */
 
 /* Words that j2k_quantise_block may read or write behind a block's samples, and room for a code-block's
- * bytes: 2 bits for each of the 4096 * 32 decisions that there can be are 32 KiB; before each pass there must
- * be room for the worst that it can do, 22 KiB. */
+ * bytes: 2 bits for each of the 4096 * 32 decisions that there can be are 32 KiB; before each pass there
+ * must be room for the worst that it can do, 22 KiB. */
 enum { SAMPLE_SLACK = 64, DATA_CAPACITY = 64 * 1024 };
 
 /* Bits packed from the top of each byte; after FF the top bit of the next byte is 0 (D.6). */
@@ -73,8 +73,8 @@ typedef struct raw_writer {
     unsigned byte, free_bits;
 } raw_writer;
 
-/* A code-block between context formation and its results: what its passes need and remove is entered as they
- * are coded, in whichever way. */
+/* A code-block between context formation and its results: what its passes need and remove is entered as
+ * they are coded, in whichever way. */
 typedef struct block_coding {
     encode_job *job;
     block_shape shape;
@@ -90,8 +90,8 @@ typedef struct block_coding {
     mq_mark marks[MAX_PASSES];
 } block_coding;
 
-/* Quantise a job's samples (rows of its width) and find out the shape; planes is 0 when all magnitudes are.
- */
+/* Quantise a job's samples (rows of its width) and find out the shape; planes is 0 when all magnitudes
+ * are. */
 j2k_status j2k_coding_load(const dsp_kernels *dsp, encode_job *job, uint32_t *samples, block_shape *shape);
 
 /* Begin coding a block into data, up to data_end. Its passes are allocated in `out`. */
@@ -108,6 +108,11 @@ j2k_status j2k_coding_begin_pass(block_coding *coding, unsigned pass, size_t cou
 
 /* The symbols of a raw pass. */
 void j2k_coding_raw(block_coding *coding, const uint8_t *symbols, size_t count);
+
+/* Whether a codeword segment ends behind a pass. */
+static inline bool j2k_coding_ends_segment(const block_coding *coding, unsigned pass) {
+    return ebcot_pass_terminates(coding->shape.style, pass) || pass + 1 == coding->num_passes;
+}
 
 /* Behind a pass: mq as it left it. Terminates the segment when it ends here. */
 void j2k_coding_end_pass(block_coding *coding, unsigned pass, const mq_registers *mq, const pass_sums *sums);

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* The block that a lane works on: all its symbols are there, and passes before
- * `pass` are coded. */
+/* The block that a lane works on: all its symbols are there, and passes before `pass` are coded. */
 typedef struct lane {
     block_coding coding;
     unsigned pass;
@@ -32,8 +31,7 @@ struct lane_encoder {
 
 enum { IDLE = INT32_MAX };
 
-/* Buffers of all lanes at the same offset in a page would compete for the same
- * cache sets. */
+/* Buffers of all lanes at the same offset in a page would compete for the same cache sets. */
 enum {
     SYMBOLS_PITCH = (MAX_BLOCK_SYMBOLS + SYMBOL_SLACK + 4095) / 4096 * 4096 + 320,
     DATA_PITCH = DATA_CAPACITY + 64 + 192
@@ -43,6 +41,8 @@ const lane_kernels *j2k_lane_kernels_get(unsigned cpu) {
 #if defined(__GNUC__) && defined(__x86_64__)
     if (cpu & J2K_CPU_AVX512)
         return &j2k_lanes_avx512;
+    if (cpu & J2K_CPU_AVX2)
+        return &j2k_lanes_avx2;
 #endif
     (void)cpu;
     return NULL;
@@ -70,10 +70,21 @@ lane_encoder *j2k_lane_encoder_create(const dsp_kernels *dsp, const lane_kernels
 
 /* ---- a lane's registers ---- */
 
+/* Put all finished bytes in place. */
+static void settle(mq_lanes *m) {
+    for (const uint16_t *event = m->pending; event < m->pending_end; event++)
+        lane_byte(m->next, *event);
+    m->pending_end = m->pending;
+}
+
 static mq_registers get_registers(const lane_encoder *e, unsigned l) {
     const mq_lanes *m = &e->mq;
     unsigned i = lane_element(l, e->kernels->num_lanes);
-    mq_registers mq = {m->next[l], (uint32_t)m->c_high[i] << 16 | m->c_low[i], m->a[i], m->b[i], m->ct[i]};
+    size_t pending = 0;
+    for (const uint16_t *event = m->pending; event < m->pending_end; event++)
+        pending += *event >> 8 == l;
+    mq_registers mq = {m->next[l] + pending, (uint32_t)m->c_high[i] << 16 | m->c_low[i], m->a[i], m->b[i],
+                       m->ct[i]};
     return mq;
 }
 
@@ -88,8 +99,7 @@ static void put_registers(lane_encoder *e, unsigned l, const mq_registers *mq) {
     m->ct[i] = (uint16_t)mq->ct;
 }
 
-/* Plain contexts are 4 * index + 2 * MPS; those of lanes have the MPS in bit 7.
- */
+/* Plain contexts are 4 * index + 2 * MPS; those of lanes have the MPS in bit 7. */
 static void get_contexts(const lane_encoder *e, unsigned l, mq_contexts *contexts) {
     for (unsigned c = 0; c < NUM_CONTEXTS; c++) {
         unsigned s = e->mq.states[c][l];
@@ -112,8 +122,7 @@ static void make_idle(lane_encoder *e, unsigned l) {
 
 /* ---- scheduling ---- */
 
-/* Give the lane the next job whose samples are not all zero. *found is false
- * when there is none. */
+/* Give the lane the next job whose samples are not all zero. *found is false when there is none. */
 static j2k_status take_job(lane_encoder *e, lane *lane, bool *found) {
     *found = false;
     while (!*found && e->next_job < e->count) {
@@ -130,9 +139,8 @@ static j2k_status take_job(lane_encoder *e, lane *lane, bool *found) {
     return J2K_OK;
 }
 
-/* Go on to the next pass that the vectors have to code; passes that are raw or
- * empty are done here, and blocks that are complete are put out and replaced.
- */
+/* Go on to the next pass that the vectors have to code; passes that are raw or empty are done here, and
+ * blocks that are complete are put out and replaced. */
 static j2k_status next_pass(lane_encoder *e, unsigned l) {
     lane *lane = &e->lanes[l];
     for (;;) {
@@ -161,8 +169,12 @@ static j2k_status next_pass(lane_encoder *e, unsigned l) {
             e->left[l] = (int32_t)((pass->count + LANE_CHUNK - 1) / LANE_CHUNK);
             return J2K_OK;
         }
-        if (lane->coding.raw)
+        if (lane->coding.raw) {
             j2k_coding_raw(&lane->coding, lane->symbols + pass->start, pass->count);
+        } else if (j2k_coding_ends_segment(&lane->coding, lane->pass)) {
+            settle(&e->mq);
+            mq = get_registers(e, l);
+        }
         j2k_coding_end_pass(&lane->coding, lane->pass, &mq, &pass->sums);
         lane->pass++;
     }
@@ -170,6 +182,8 @@ static j2k_status next_pass(lane_encoder *e, unsigned l) {
 
 static j2k_status end_pass(lane_encoder *e, unsigned l) {
     lane *lane = &e->lanes[l];
+    if (j2k_coding_ends_segment(&lane->coding, lane->pass))
+        settle(&e->mq);
     mq_registers mq = get_registers(e, l);
     j2k_coding_end_pass(&lane->coding, lane->pass, &mq, &lane->passes[lane->pass].sums);
     lane->pass++;
@@ -202,14 +216,51 @@ static j2k_status finish_lane(lane_encoder *e, unsigned l) {
     return j2k_coding_finish(coding, e->out);
 }
 
+/* About how many symbols a job will have: the bits of its magnitudes, from every eighth row. */
+static uint32_t estimate(const encode_job *job) {
+    const block_source *source = &job->source;
+    uint32_t bits = 0, rows = 0;
+    for (unsigned y = job->height / 2 % 8; y < job->height; y += 8, rows++) {
+        const int32_t *integers = (const int32_t *)source->data + y * source->stride;
+        const float *reals = (const float *)source->data + y * source->stride;
+        for (unsigned x = 0; x < job->width; x++) {
+            float v = source->irreversible ? reals[x] * source->inverse_step : (float)integers[x];
+            v = (v < 0 ? -v : v) + 1;
+            uint32_t pattern;
+            memcpy(&pattern, &v, sizeof pattern);
+            bits += (pattern >> 23) - 127; /* log2 */
+        }
+    }
+    return rows ? bits * job->height / rows : 0;
+}
+
+/* Order jobs by falling length: what is started last should end soon. */
+static void sort_jobs(encode_job **jobs, size_t count) {
+    enum { BUCKETS = 1024, SHIFT = 7 };
+    encode_job *sorted[LANE_GROUP];
+    uint16_t keys[LANE_GROUP], end[BUCKETS] = {0};
+    for (size_t i = 0; i < count; i++) {
+        uint32_t key = estimate(jobs[i]) >> SHIFT;
+        keys[i] = (uint16_t)(BUCKETS - 1 - (key < BUCKETS ? key : BUCKETS - 1));
+        end[keys[i]]++;
+    }
+    for (unsigned b = 1; b < BUCKETS; b++)
+        end[b] = (uint16_t)(end[b] + end[b - 1]);
+    for (size_t i = count; i-- > 0;)
+        sorted[--end[keys[i]]] = jobs[i];
+    memcpy(jobs, sorted, count * sizeof *jobs);
+}
+
 j2k_status j2k_lanes_encode(lane_encoder *e, encode_job **jobs, size_t count, arena *out) {
     unsigned num_lanes = e->kernels->num_lanes;
+    sort_jobs(jobs, count);
     e->jobs = jobs;
     e->count = count;
     e->next_job = 0;
     e->out = out;
     e->busy = num_lanes;
     memset(&e->mq, 0, sizeof e->mq);
+    e->mq.pending = e->mq.pending_end = e->mq.logs[0];
     for (unsigned l = 0; l < num_lanes; l++) {
         mq_registers mq = {e->lanes[l].data, 0, 0x8000, 0, 12};
         put_registers(e, l, &mq);
@@ -227,6 +278,7 @@ j2k_status j2k_lanes_encode(lane_encoder *e, encode_job **jobs, size_t count, ar
                 TRY(end_pass(e, l));
         }
     }
+    settle(&e->mq);
     for (unsigned l = 0; l < num_lanes; l++)
         if (e->mq.advance[l])
             TRY(finish_lane(e, l));

@@ -9,9 +9,9 @@
 
 /* ---- loading ---- */
 
-/* Bits below the binary point: enough for distortions to be exact to a percent, and none that could push the
- * magnitude bits out of 31. They are none with a region of interest, whose shift would make them magnitude
- * bits. */
+/* Bits below the binary point: enough for distortions to be exact to a percent, and none that could push
+ * the magnitude bits out of 31. They are none with a region of interest, whose shift would make them
+ * magnitude bits. */
 static unsigned fraction_bits(const encode_job *job) {
     enum { WANTED = 7 };
     if (!job->source.irreversible || job->source.roi_shift || job->num_bitplanes >= 31)
@@ -26,8 +26,8 @@ static double block_energy(const uint32_t *samples, size_t count, unsigned lengt
     if (length <= 26) {
         uint64_t sum = 0; /* 2^12 samples of less than 2^52 */
         for (size_t i = 0; i < count; i++) {
-            uint64_t magnitude = samples[i] & 0x7FFFFFFF;
-            sum += magnitude * magnitude;
+            uint32_t magnitude = samples[i] & 0x7FFFFFFF;
+            sum += (uint64_t)magnitude * magnitude;
         }
         energy = (double)sum;
     } else {
@@ -39,8 +39,8 @@ static double block_energy(const uint32_t *samples, size_t count, unsigned lengt
     return ldexp(energy, -2 * (int)shift);
 }
 
-/* More magnitude bits than the guard bits allow for: exact coding is impossible, and the nearest that can be
- * said of a real number is the largest magnitude. */
+/* More magnitude bits than the guard bits allow for: exact coding is impossible, and the nearest that can
+ * be said of a real number is the largest magnitude. */
 static void saturate(uint32_t *samples, size_t count, unsigned bits) {
     uint32_t largest = (uint32_t)((UINT64_C(1) << bits) - 1);
     for (size_t i = 0; i < count; i++) {
@@ -103,9 +103,8 @@ static size_t raw_length(const raw_writer *raw, const uint8_t *segment) {
 }
 
 /* End a segment: the rest of the last byte is filled with 0 1 0 1..., as predictable termination wants. A
- * last byte of FF is not allowed; a decoder supplies it itself, but predictable termination says what follows
- * it.
- */
+ * last byte of FF is not allowed; a decoder supplies it itself, but predictable termination says what
+ * follows it. */
 static uint8_t *raw_flush(raw_writer *raw, const uint8_t *segment, bool predictable) {
     bool after_ff = raw->next > segment && raw->next[-1] == 0xFF;
     bool started = raw_length(raw, segment) > (size_t)(raw->next - segment);
@@ -166,8 +165,8 @@ j2k_status j2k_coding_begin_pass(block_coding *coding, unsigned pass, size_t cou
     return (size_t)(coding->data_end - next) < MQ_BYTES_BOUND(count) ? J2K_ERROR_INTERNAL : J2K_OK;
 }
 
-/* The squared error that a pass removes, in quantiser steps squared. Sums are integers and scales powers of
- * two, so that nothing is rounded. Planes below a region of interest's shift hold only zeros. */
+/* The squared error that a pass removes, in quantiser steps squared. Sums are integers and scales powers
+ * of two, so that nothing is rounded. Planes below a region of interest's shift hold only zeros. */
 static double pass_reduction(const block_shape *shape, const block_source *source, unsigned pass,
                              const pass_sums *sums) {
     unsigned plane = shape->planes - 1 - (pass + 2) / 3, roi_shift = source->roi_shift;
@@ -219,7 +218,7 @@ void j2k_coding_end_pass(block_coding *coding, unsigned pass, const mq_registers
         j2k_mq_get_mark(mq, coding->start, &coding->marks[pass]);
     coding->reduction += pass_reduction(&coding->shape, &coding->job->source, pass, sums);
     coding->passes[pass].reduction = coding->reduction;
-    if (ebcot_pass_terminates(coding->shape.style, pass) || pass + 1 == coding->num_passes)
+    if (j2k_coding_ends_segment(coding, pass))
         end_segment(coding, pass, mq);
 }
 

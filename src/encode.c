@@ -23,7 +23,7 @@ static j2k_status code_tiles(encoder *e) {
         TRY(j2k_tile_build(t, &e->cs.siz, i, &e->cs.style, e->cs.components, &context->memory,
                            &context->diag));
         TRY(j2k_tile_forward(context, t, window));
-        TRY(j2k_tile_encode_blocks(context, t, e->ht_sets, &context->memory, &refs[i], &counts[i]));
+        TRY(j2k_tile_encode_blocks(context, t, e->ht, &context->memory, &refs[i], &counts[i]));
         e->num_refs += counts[i];
     }
     if (e->num_tiles == 1) {
@@ -77,8 +77,9 @@ enum { MAX_REFINE = 4 };
 static j2k_status encode_image(encoder *e, byte_sink *sink) {
     e->context->memory.limit = e->context->work.limit = e->context->scratch.limit = 0;
     TRY(j2k_encode_check(e));
-    bool finer = true;
-    for (unsigned refine = 0; finer && refine < MAX_REFINE; refine++) {
+    bool finer = true, again = false;
+    step_search search = {0};
+    for (unsigned refine = 0; again || (finer && refine < MAX_REFINE); refine += !again) {
         j2k_arena_reset(&e->context->memory);
         for (unsigned i = 0; i < e->context->num_workers; i++)
             j2k_arena_reset(&e->context->workers[i].results);
@@ -87,6 +88,8 @@ static j2k_status encode_image(encoder *e, byte_sink *sink) {
         TRY(fit_guard_bits(e));
         j2k_encode_capabilities(e);
         TRY(j2k_encode_layers(e, &finer));
+        if (e->ht_by_step)
+            TRY(j2k_encode_judge_ht_step(e, &search, &again));
     }
     TRY(j2k_encode_write(e, sink, true));
     if (sink->size > sink->capacity)

@@ -18,7 +18,9 @@ typedef struct encoder {
     uint64_t num_samples;
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
-    unsigned ht_sets; /* bit-planes among which an HT code-block's cleanup pass is chosen, see block.h */
+    ht_choice ht;
+    bool ht_by_step; /* HT: the quantiser step alone makes the quality of the last layer; */
+    double ht_step;  /* that step, 0: to be chosen */
     tile *tiles;
     uint32_t num_tiles;
     block_ref *refs; /* all code-blocks of all tiles */
@@ -37,6 +39,24 @@ void j2k_encode_capabilities(encoder *e);
  * path; the plan's own step does not matter). Transforms the image, or some of its tiles when there are many.
  */
 j2k_status j2k_encode_choose_step(encoder *e, double squared_error, double *step);
+
+/* encode_ht.c: the base step with which HT cleanup passes of everything take about so many bytes. */
+j2k_status j2k_encode_choose_ht_step(encoder *e, double bytes, double *step);
+
+/* encode_ht.c: what the steps tried so far came to. Values are bytes or squared errors; the target is the
+ * most that is allowed. */
+typedef struct step_search {
+    double good_step, good_value, bad_step, bad_value; /* steps 0: none yet */
+    unsigned trials;
+    bool last;
+} step_search;
+/* Judge the result as it is now. *again: code the image once more with e->ht_step. */
+j2k_status j2k_encode_judge_ht_step(encoder *e, step_search *search, bool *again);
+
+/* encode_layers.c: bytes that the packets of a layer and those below may take; the error of the whole stream.
+ */
+double j2k_encode_layer_bytes(const encoder *e, uint32_t layer);
+j2k_status j2k_encode_measure(encoder *e, double *squared_error);
 
 /* encode_layers.c: squared error over all samples that a PSNR allows; the peak is 2^depth - 1 of each
  * component. As an error in the wavelet domain it is what is left when the rounding to integers has taken its

@@ -10,6 +10,8 @@
 
 static bool layer_takes_everything(const encoder *e, uint32_t layer) {
     double q = e->options.layer_quality[layer];
+    if (e->ht_by_step && layer + 1 == e->options.num_layers)
+        return true;
     switch (e->options.quality) {
     case J2K_QUALITY_RATIO:
         return q <= 1;
@@ -22,10 +24,13 @@ static bool layer_takes_everything(const encoder *e, uint32_t layer) {
 
 /* Bytes that all packets of layers 0 .. layer may take: the budget of the file less what is around the
  * packets. */
-static uint64_t packet_budget(const encoder *e, uint32_t layer, uint64_t around) {
+double j2k_encode_layer_bytes(const encoder *e, uint32_t layer) {
     double bytes = floor((double)e->raw_bytes / e->options.layer_quality[layer]);
-    if (e->options.max_bytes)
-        bytes = fmin(bytes, (double)e->options.max_bytes);
+    return e->options.max_bytes ? fmin(bytes, (double)e->options.max_bytes) : bytes;
+}
+
+static uint64_t packet_budget(const encoder *e, uint32_t layer, uint64_t around) {
+    double bytes = j2k_encode_layer_bytes(e, layer);
     return bytes > (double)around ? (uint64_t)bytes - around : 0;
 }
 
@@ -138,6 +143,12 @@ static j2k_status write_trial(encoder *e, byte_span *data) {
     return J2K_OK;
 }
 
+j2k_status j2k_encode_measure(encoder *e, double *squared_error) {
+    byte_span data;
+    TRY(write_trial(e, &data));
+    return measure_error(e, data, 0, squared_error);
+}
+
 /* The search for one layer. Estimates are errors in the wavelet domain; what they become in the image depends
  * a little on the data (the 9/7 is not quite orthogonal, samples are rounded and clamped), so that they are
  * corrected by what is measured. */
@@ -153,8 +164,8 @@ typedef struct psnr_search {
     bool done;
 } psnr_search;
 
-/* Within 0.005 dB of the target is near enough: it is also a tenth of a percent of the bytes. */
-static const double NEAR_ENOUGH = 0.9988;
+/* Within 0.002 dB of the target is near enough: that is less than a thousandth of the bytes. */
+static const double NEAR_ENOUGH = 0.9996;
 enum { MAX_TRIALS = 10 };
 
 static void search_update(psnr_search *s, double measured) {

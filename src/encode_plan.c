@@ -255,6 +255,12 @@ static void plan_precincts(const encoder *e, coding_style *style) {
     }
 }
 
+/* The three transformed components weigh nearly the same in the image: one set of steps serves them, which
+ * saves two QCC. */
+static double mean_colour_energy(void) {
+    return (j2k_colour_energy(false, 0) + j2k_colour_energy(false, 1) + j2k_colour_energy(false, 2)) / 3;
+}
+
 /* The step to begin with. For a ratio there is no telling what error it is going to leave: a fine one, so
  * that rate control and not the quantiser shapes the result. For a PSNR see encode_step.c. */
 static double choose_base_step(const encoder *e) {
@@ -262,13 +268,8 @@ static double choose_base_step(const encoder *e) {
     if (o->base_step > 0)
         return o->base_step;
     double quality = o->layer_quality[o->num_layers - 1];
-    return o->quality == J2K_QUALITY_RATIO && quality >= 4 ? 1 : 0.5;
-}
-
-/* The three transformed components weigh nearly the same in the image: one set of steps serves them, which
- * saves two QCC. */
-static double mean_colour_energy(void) {
-    return (j2k_colour_energy(false, 0) + j2k_colour_energy(false, 1) + j2k_colour_energy(false, 2)) / 3;
+    double step = o->quality == J2K_QUALITY_RATIO && quality >= 4 ? 1 : 0.5;
+    return e->cs.style.colour_transform ? step * sqrt(mean_colour_energy()) : step;
 }
 
 /* Steps that make an error of one step in any subband weigh the same in the image (E.1, J.8): inversely to
@@ -318,6 +319,12 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
     double psnr = o->layer_quality[o->num_layers - 1];
     if (!e->irreversible || o->base_step > 0)
         return J2K_OK;
+    if (e->ht_step > 0) {
+        e->base_step = e->ht_step;
+        return J2K_OK;
+    }
+    if (e->ht_by_step && o->quality == J2K_QUALITY_RATIO)
+        return j2k_encode_choose_ht_step(e, j2k_encode_layer_bytes(e, o->num_layers - 1), &e->base_step);
     if (o->quality == J2K_QUALITY_PSNR && psnr > 0) {
         double allowed = j2k_encode_allowed_error(e, psnr);
         TRY(j2k_encode_choose_step(e, j2k_encode_wavelet_error(e, allowed), &e->base_step));
@@ -325,6 +332,18 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
     }
     e->base_step = ldexp(e->base_step, -(int)(o->quality == J2K_QUALITY_PSNR ? refine : 2 * refine));
     return J2K_OK;
+}
+
+/* An HT code-block is coded most efficiently by its cleanup pass alone; with the 9/7 the quantiser step gives
+ * it any quality, and is the better way to it (see encode_ht.c). With the 5/3 there are only bit-planes. */
+static void plan_ht(encoder *e, bool everything) {
+    const j2k_encode_options *o = &e->options;
+    bool free_step =
+        e->irreversible && o->base_step == 0 && (!o->max_bytes || o->quality == J2K_QUALITY_RATIO);
+    bool ht = o->codeblock_style & J2K_STYLE_HT;
+    e->ht_by_step = ht && !everything && free_step;
+    e->ht.sets = e->ht_by_step || (everything && !o->max_bytes) ? 1 : MAX_BITPLANES;
+    e->ht.measure = e->ht.sets > 1 || (o->num_layers > 1 && o->quality != J2K_QUALITY_LOSSLESS);
 }
 
 j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
@@ -337,7 +356,7 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
         o->quality == J2K_QUALITY_LOSSLESS || (o->quality == J2K_QUALITY_RATIO ? last <= 1 : last == 0);
     e->irreversible = o->irreversible >= 0 ? o->irreversible : !everything;
     e->base_step = choose_base_step(e);
-    e->ht_sets = everything && !o->max_bytes ? 1 : MAX_BITPLANES;
+    plan_ht(e, everything);
     tile_style *style = &e->cs.style;
     style->order = (uint8_t)o->progression;
     style->num_layers = (uint16_t)o->num_layers;

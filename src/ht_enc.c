@@ -22,7 +22,17 @@ ht_encoder *j2k_ht_encoder_create(const dsp_kernels *dsp, unsigned cpu, arena *m
     if (!encoder)
         return NULL;
     encoder->dsp = dsp;
-    encoder->cpu = cpu;
+    encoder->encode_cleanup = j2k_ht_encode_cleanup_c;
+#if defined(__GNUC__) && defined(__x86_64__)
+    if (cpu & J2K_CPU_AVX512) {
+        encoder->workspace = j2k_arena_alloc(memory, 1, j2k_ht_encode_workspace_avx512);
+        if (!encoder->workspace)
+            return NULL;
+        encoder->encode_cleanup = j2k_ht_encode_cleanup_avx512;
+    }
+#else
+    (void)cpu;
+#endif
     return encoder;
 }
 
@@ -60,11 +70,6 @@ static unsigned get_byte(const uint8_t *bytes, size_t position) {
     return ((unsigned)bytes[position / 8] | (unsigned)bytes[position / 8 + 1] << 8) >> position % 8 & 0xFF;
 }
 
-/* A byte in the making at the end of a stuffed stream: what there is of it, as a mask and its bits. */
-typedef struct partial_byte {
-    unsigned mask, bits;
-} partial_byte;
-
 /* MagSgn and SigProp: the byte behind FF has 7 bits. Returns the end of the whole bytes; `last` gets the
  * rest. */
 static uint8_t *stuff_forward(const uint8_t *raw, size_t count, uint8_t *out, partial_byte *last) {
@@ -96,12 +101,6 @@ static uint8_t *stuff_backward(const uint8_t *raw, size_t count, uint8_t *end, u
     last->bits = get_byte(raw, position) & ((1u << rest) - 1);
     last->mask = (1u << rest) - 1;
     return end;
-}
-
-/* Whether two streams that meet can share their last bytes; FF there could begin a marker. */
-static bool can_share(partial_byte a, partial_byte b, unsigned *byte) {
-    *byte = a.bits | b.bits;
-    return !((*byte ^ a.bits) & a.mask) && !((*byte ^ b.bits) & b.mask) && *byte != 0xFF;
 }
 
 /* ---- MEL ---- */
@@ -274,8 +273,7 @@ static void put_quad_row(cleanup *c, unsigned y) {
     below[0] = below[(c->width + 1) / 2 * 2 + 1] = 0;
 }
 
-/* The three streams together: MagSgn, then MEL growing up and VLC growing down towards it; the last 12 bits
- * are the size of the latter two (7.1.1). */
+/* The three streams together. */
 static size_t join_streams(cleanup *c, uint8_t *out) {
     size_t magsgn_bits = bits_end(&c->magsgn, 0xFF), vlc_bits = bits_end(&c->vlc, 0);
     partial_byte rest, mel, vlc;
@@ -290,25 +288,11 @@ static size_t join_streams(cleanup *c, uint8_t *out) {
     uint8_t *vlc_end = c->e->reversed + sizeof c->e->reversed;
     *--vlc_end = 0xFF;
     uint8_t *vlc_start = stuff_backward(c->vlc.start, vlc_bits, vlc_end, 0xFF, &vlc);
-    unsigned shared;
-    if (mel.mask | vlc.mask) {
-        if (can_share(mel, vlc, &shared) && vlc_start < vlc_end) {
-            *c->mel.out++ = (uint8_t)shared;
-        } else {
-            *c->mel.out++ = (uint8_t)mel.bits;
-            *--vlc_start = (uint8_t)vlc.bits;
-        }
-    }
-    size_t mel_size = (size_t)(c->mel.out - c->e->mel), vlc_size = (size_t)(vlc_end + 1 - vlc_start);
-    memcpy(end, c->e->mel, mel_size);
-    memcpy(end + mel_size, vlc_start, vlc_size);
-    end += mel_size + vlc_size;
-    end[-1] = (uint8_t)((mel_size + vlc_size) >> 4);
-    end[-2] = (uint8_t)((end[-2] & 0xF0) | ((mel_size + vlc_size) & 15));
-    return (size_t)(end - out);
+    suffix_streams suffix = {c->e->mel, c->mel.out, vlc_start, vlc_end + 1, mel, vlc};
+    return ht_put_suffix(&suffix, out, end);
 }
 
-size_t j2k_ht_encode_cleanup(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out) {
+size_t j2k_ht_encode_cleanup_c(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out) {
     cleanup c = {.e = e, .width = width, .height = height, .shift = shift};
     c.mel = (mel_encoder){.out = e->mel, .free_bits = 8};
     bits_begin(&c.magsgn, e->magsgn);
@@ -465,7 +449,7 @@ static void measure_errors(const ht_encoder *e, const encode_job *job, unsigned 
 /* Bits below the binary point: as many as fit, up to what makes distortions exact to a percent. */
 static unsigned fraction_bits(const encode_job *job) {
     enum { WANTED = 5 };
-    if (!job->source.irreversible || job->source.roi_shift || job->ht_sets <= 1 || job->num_bitplanes >= 31)
+    if (!job->source.irreversible || job->source.roi_shift || !job->ht.measure || job->num_bitplanes >= 31)
         return 0;
     return job->num_bitplanes + WANTED <= 31 ? WANTED : 31U - job->num_bitplanes;
 }
@@ -498,7 +482,7 @@ static j2k_status load_block(ht_encoder *e, encode_job *job, unsigned fraction, 
             e->samples[i] = (e->samples[i] & 0x80000000) | (magnitude < largest ? magnitude : largest);
         }
     }
-    job->energy = job->ht_sets > 1 ? block_energy(e, count, fraction) : 0;
+    job->energy = job->ht.measure ? block_energy(e, count, fraction) : 0;
     RETURN_IF(*planes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
     return J2K_OK;
 }
@@ -508,9 +492,10 @@ static j2k_status encode_set(ht_encoder *e, const encode_job *job, unsigned plan
                              coding_pass *passes, size_t *size) {
     RETURN_IF(*size + HT_MAX_CLEANUP + HT_MAX_REFINEMENT > HT_DATA_CAPACITY, J2K_ERROR_INTERNAL);
     unsigned shift = plane + fraction;
-    *size += j2k_ht_encode_cleanup(e, job->width, job->height, shift, e->data + *size);
-    passes[0].length = (uint32_t)*size;
-    if (job->ht_sets <= 1)
+    *size += e->encode_cleanup(e, job->width, job->height, shift, e->data + *size);
+    for (unsigned i = 0; i < (plane ? 3u : 1u); i++)
+        passes[i].length = (uint32_t)*size;
+    if (!job->ht.measure)
         return J2K_OK;
     double error[3];
     if (plane) {
@@ -538,7 +523,7 @@ static j2k_status encode_block(ht_encoder *e, encode_job *job, arena *out) {
     RETURN_IF(!job->passes, J2K_ERROR_MEMORY);
     size_t size = 0;
     for (unsigned plane = planes; plane-- > 0;)
-        if (plane < (job->ht_sets ? job->ht_sets : 1u))
+        if (plane < (job->ht.sets ? job->ht.sets : 1u))
             TRY(encode_set(e, job, plane, fraction, job->passes + 3 * (planes - 1 - plane), &size));
     uint8_t *data = ARENA_ALLOC(out, uint8_t, size);
     RETURN_IF(!data, J2K_ERROR_MEMORY);

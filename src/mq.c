@@ -40,8 +40,8 @@ void j2k_mq_begin(mq_registers *mq, uint8_t *start) {
     mq->ct = 12;
 }
 
-/* BYTEOUT (figure C.8), repeated while a shift by several bits has completed more than one byte. C keeps the
- * bits that were shifted too far: with CT <= 0 the byte is at bit 19 - CT. */
+/* BYTEOUT (figure C.8), repeated while a shift by several bits has completed more than one byte. C keeps
+ * the bits that were shifted too far: with CT <= 0 the byte is at bit 19 - CT. */
 #define BYTE_OUT(next, b, c, ct)                                                                             \
     do {                                                                                                     \
         int at = 19 - (ct);                                                                                  \
@@ -74,8 +74,9 @@ void j2k_mq_encode(mq_registers *mq, mq_contexts *contexts, const uint8_t *symbo
         unsigned before = *state;
         mq_row row = mq_rows[before | symbol >> MQ_DECISION_SHIFT];
         uint32_t qe = row.qe, rest = a - qe;
-        /* CODEMPS and CODELPS (figures C.6 and C.7) without branches: the interval becomes Qe, at the lower
-         * end, for an LPS unless Qe is the larger part, and for an MPS when it is (conditional exchange). */
+        /* CODEMPS and CODELPS (figures C.6 and C.7) without branches: the interval becomes Qe, at the
+         * lower end, for an LPS unless Qe is the larger part, and for an MPS when it is (conditional
+         * exchange). */
         uint32_t take_qe = 0U - (((rest - qe) >> 31) ^ row.is_lps);
         OPAQUE(take_qe);
         uint32_t interval = rest ^ ((rest ^ qe) & take_qe);
@@ -139,9 +140,9 @@ uint8_t *j2k_mq_flush_predictable(mq_registers *mq) {
     return store_last_byte(mq);
 }
 
-/* The value that a decoder sees when the bytes from `length` on are replaced by ones, relative to B as it was
- * at the mark, in units of the mark's A. Stuffed bits make bytes after FF overlap by one bit, so that a carry
- * there adds to the byte before. */
+/* The value that a decoder sees when the bytes from `length` on are replaced by ones, relative to B as it
+ * was at the mark, in units of the mark's A. Stuffed bits make bytes after FF overlap by one bit, so that
+ * a carry there adds to the byte before. */
 static uint64_t decoder_value(const uint8_t *segment, size_t length, const mq_mark *mark) {
     unsigned wanted = 27U - mark->ct, bits = 0;
     size_t at = mark->bytes;
@@ -176,8 +177,9 @@ static bool is_ones(const uint8_t *segment, size_t at) {
 }
 
 size_t j2k_mq_truncate(const uint8_t *segment, size_t length, const mq_mark *mark) {
-    /* A decoder decodes right up to the mark if and only if its value lies in [C, C + A). The whole segment's
-     * does, and so does that of its first bytes until the ones lift it too far. 27 bits below B matter. */
+    /* A decoder decodes right up to the mark if and only if its value lies in [C, C + A). The whole
+     * segment's does, and so does that of its first bytes until the ones lift it too far. 27 bits below B
+     * matter. */
     size_t first = mark->bytes; /* the first byte behind B */
     size_t n = first + 6 < length ? first + 6 : length;
     while (n < length && !decodes(mark, decoder_value(segment, n, mark)))

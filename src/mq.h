@@ -89,8 +89,8 @@ typedef struct mq_mark {
 /* Set contexts to states of table C.2 (MPS 0). */
 void j2k_mq_set_contexts(mq_contexts *contexts, const uint8_t *indices, unsigned count);
 
-/* Start a codeword segment at `start` (INITENC). The byte before it takes part as the first B: it must exist,
- * is stored again with the value that it has, and may not be FF. */
+/* Start a codeword segment at `start` (INITENC). The byte before it takes part as the first B: it must
+ * exist, is stored again with the value that it has, and may not be FF. */
 void j2k_mq_begin(mq_registers *mq, uint8_t *start);
 
 /* Code symbols. At most MQ_BYTES_BOUND(count) bytes are written from `next` on, a flush included. */

@@ -11,7 +11,7 @@
  * not wanted, are parsed and their data dropped; reading stops early when no later packet can be wanted. Data
  * are referenced, not copied. Strict: data that end early, lengths beyond the end, more bit-planes than the
  * subband has, wrong SOP numbers are errors. Tolerant: reading stops there with a warning and *complete =
- * false. */
+ * false. MEMORY, and UNSUPPORTED for mixed HT streams with BYPASS or TERMALL, are errors in both modes. */
 j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz *siz, uint32_t max_layers,
                             bool tolerant, arena *memory, bool *complete, diagnostics *diag);
 

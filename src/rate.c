@@ -3,7 +3,18 @@
 #include "rate.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* One threshold for all leaves a remainder that is less than the next step of the code-block whose turn it
+ * is. Smaller steps of other code-blocks may still fit in: what matters where there are few code-blocks. */
+typedef struct rate_step {
+    float slope;
+    uint32_t bytes;
+    double error;
+    uint16_t passes; /* of the code-block, when the step is taken */
+    size_t index;    /* of the code-block */
+} rate_step;
 
 /* The bytes that passes 0 .. pass cost. Of HT passes only those of the same HT set count. */
 static int64_t pass_cost(const rate_control *rc, const codeblock *cb, unsigned pass) {
@@ -65,7 +76,8 @@ j2k_status j2k_rate_prepare(rate_control *rc, arena *memory) {
     float *slopes = ARENA_ALLOC(memory, float, passes);
     RETURN_IF(rc->count > SIZE_MAX / 2 / rc->num_layers, J2K_ERROR_MEMORY);
     uint16_t *layers = ARENA_ALLOC_ZERO(memory, uint16_t, rc->count * rc->num_layers);
-    RETURN_IF(!slopes || !layers, J2K_ERROR_MEMORY);
+    rc->steps = ARENA_ALLOC(memory, rate_step, rc->count);
+    RETURN_IF(!slopes || !layers || !rc->steps, J2K_ERROR_MEMORY);
     rc->energy = 0;
     for (size_t i = 0; i < rc->count; i++) {
         codeblock *cb = rc->refs[i].block;
@@ -126,6 +138,98 @@ static double error_left(const rate_control *rc, uint32_t layer) {
     return error;
 }
 
+/* ---- single steps ---- */
+
+/* The step of code-block `index` between two pass counts, which is to leave it at `passes`. */
+static rate_step make_step(const rate_control *rc, size_t index, unsigned from, unsigned to,
+                           unsigned passes) {
+    const block_ref *ref = &rc->refs[index];
+    const coding_pass *high = &ref->block->u.enc.passes[to - 1],
+                      *low = from ? &ref->block->u.enc.passes[from - 1] : NULL;
+    rate_step step = {.slope = ref->block->u.enc.slopes[to - 1],
+                      .bytes = high->length - (low ? low->length : 0),
+                      .error = (high->reduction - (low ? low->reduction : 0)) * ref->band->weight,
+                      .passes = (uint16_t)passes,
+                      .index = index};
+    return step;
+}
+
+/* The hull point before (or 0) or behind (or num_passes + 1) pass count n. */
+static unsigned hull_before(const codeblock *cb, unsigned n) {
+    do
+        n--;
+    while (n > 0 && !(cb->u.enc.slopes[n - 1] > 0));
+    return n;
+}
+static unsigned hull_behind(const codeblock *cb, unsigned n) {
+    do
+        n++;
+    while (n <= cb->num_passes && !(cb->u.enc.slopes[n - 1] > 0));
+    return n;
+}
+
+static int by_rising_slope(const void *a, const void *b) {
+    const rate_step *x = a, *y = b;
+    if (x->slope != y->slope)
+        return x->slope < y->slope ? -1 : 1;
+    return x->index != y->index ? (x->index < y->index ? -1 : 1) : 0;
+}
+static int by_falling_slope(const void *a, const void *b) {
+    return by_rising_slope(b, a);
+}
+
+/* Add the best steps that fit into the bytes left, a packet header's growth allowed for. Returns how many. */
+static size_t add_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
+    enum { HEADER_BYTES = 3 };
+    size_t n = 0, taken = 0;
+    if (rc->ht)
+        return 0; /* passes of HT sets are alternatives, not steps */
+    for (size_t i = 0; i < rc->count; i++) {
+        codeblock *cb = rc->refs[i].block;
+        unsigned from = cb->u.enc.layer_passes[layer], to = hull_behind(cb, from);
+        if (to > cb->num_passes)
+            continue;
+        rc->steps[n++] = make_step(rc, i, from, to, to);
+    }
+    qsort(rc->steps, n, sizeof *rc->steps, by_falling_slope);
+    for (size_t i = 0; i < n; i++) {
+        rate_step *step = &rc->steps[i];
+        if (step->bytes + HEADER_BYTES > bytes)
+            continue;
+        bytes -= step->bytes + HEADER_BYTES;
+        uint16_t *passes = &rc->refs[step->index].block->u.enc.layer_passes[layer], before = *passes;
+        *passes = step->passes;
+        rc->steps[taken] = *step;
+        rc->steps[taken++].passes = before; /* to undo it */
+    }
+    return taken;
+}
+
+/* Leave out the worst steps whose error fits into what is left of it. */
+static void drop_steps(rate_control *rc, uint32_t layer, double error) {
+    size_t n = 0;
+    if (rc->ht)
+        return;
+    for (size_t i = 0; i < rc->count; i++) {
+        codeblock *cb = rc->refs[i].block;
+        unsigned to = cb->u.enc.layer_passes[layer], below = passes_below(cb, layer);
+        if (to <= below)
+            continue;
+        unsigned from = hull_before(cb, to);
+        if (from < below)
+            continue;
+        rc->steps[n++] = make_step(rc, i, from, to, from);
+    }
+    qsort(rc->steps, n, sizeof *rc->steps, by_rising_slope);
+    for (size_t i = 0; i < n; i++)
+        if (rc->steps[i].error <= error) {
+            error -= rc->steps[i].error;
+            rc->refs[rc->steps[i].index].block->u.enc.layer_passes[layer] = rc->steps[i].passes;
+        }
+}
+
+/* ---- targets ---- */
+
 j2k_status j2k_rate_packet_bytes(rate_control *rc, uint32_t layer, uint64_t *bytes) {
     *bytes = 0;
     for (uint32_t i = 0; i < rc->num_tiles; i++) {
@@ -178,7 +282,7 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
             fits = middle;
             fits_bytes = (double)size;
             *used = size;
-            if ((double)size >= 0.9995 * (double)bytes)
+            if ((double)size >= 0.9998 * (double)bytes)
                 return J2K_OK;
         } else {
             over = middle;
@@ -186,6 +290,13 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
         }
     }
     fill_layer(rc, layer, (float)exp2(fits));
+    size_t taken = add_steps(rc, layer, bytes - *used);
+    uint64_t size;
+    TRY(j2k_rate_packet_bytes(rc, layer, &size));
+    if (size <= bytes)
+        *used = size;
+    for (size_t i = 0; size > bytes && i < taken; i++)
+        rc->refs[rc->steps[i].index].block->u.enc.layer_passes[layer] = rc->steps[i].passes;
     return J2K_OK;
 }
 
@@ -203,4 +314,5 @@ void j2k_rate_for_error(rate_control *rc, uint32_t layer, double squared_error) 
             over = middle;
     }
     fill_layer(rc, layer, (float)exp2(fits));
+    drop_steps(rc, layer, squared_error - error_left(rc, layer));
 }

@@ -20,6 +20,7 @@ typedef struct rate_control {
     bool committed; /* one of each code-block has been chosen */
     double energy;  /* squared error of the image with no coding pass at all; set by prepare */
     float min_slope, max_slope;
+    struct rate_step *steps; /* room for one step of every code-block */
 } rate_control;
 
 /* Find each code-block's truncation points, which are the convex hull of its passes in the (bytes, squared

@@ -68,9 +68,7 @@ def _view(data: Buffer) -> np.ndarray:
     return np.frombuffer(view if view.c_contiguous else view.tobytes(), np.uint8)
 
 
-def _selection(
-    reduce: int, region: Sequence[int] | None, layers: int | None, num_threads: int
-) -> Selection:
+def _selection(reduce: int, region: Sequence[int] | None, layers: int | None, num_threads: int) -> Selection:
     numbers = {"reduce": reduce, "layers": layers or 0, "num_threads": num_threads}
     for name, number in numbers.items():
         if not 0 <= number <= 65535:
@@ -78,8 +76,16 @@ def _selection(
     selection = Selection(**numbers)
     if region is not None:
         corners = [int(corner) for corner in region]
-        if len(corners) != 4 or min(corners) < 0 or corners[2] <= corners[0] or corners[3] <= corners[1] or max(corners) >= 2**32:
-            raise ValueError(f"region: {tuple(region)} is not allowed; allowed: (x0, y0, x1, y1) with x0 < x1 and y0 < y1")
+        if (
+            len(corners) != 4
+            or min(corners) < 0
+            or corners[2] <= corners[0]
+            or corners[3] <= corners[1]
+            or max(corners) >= 2**32
+        ):
+            raise ValueError(
+                f"region: {tuple(region)} is not allowed; allowed: (x0, y0, x1, y1) with x0 < x1 and y0 < y1"
+            )
         selection.use_region = 1
         selection.region[:] = corners
     return selection
@@ -89,7 +95,8 @@ def _describe(data: np.ndarray, selection: Selection | None) -> dict[str, Any]:
     text, size = ctypes.c_void_p(), ctypes.c_size_t()
     chosen = None if selection is None else ctypes.byref(selection)
     call(lib.blosc2_grok_describe, data.ctypes.data, data.nbytes, chosen, ctypes.byref(text), ctypes.byref(size))
-    return json.loads(_take(text, size))
+    description: dict[str, Any] = json.loads(_take(text, size))
+    return description
 
 
 def _dtype(component: dict[str, Any]) -> str:
@@ -191,5 +198,5 @@ def info(data: Buffer) -> dict[str, Any]:
     source = _view(data)
     result = _describe(source, None)
     is_file = result["format"] != "codestream"
-    result["boxes"] = list(_boxes(memoryview(source), 0, source.nbytes)) if is_file else []
+    result["boxes"] = list(_boxes(source.data, 0, source.nbytes)) if is_file else []
     return result

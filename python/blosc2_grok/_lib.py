@@ -30,8 +30,11 @@ def get_include() -> str:
     return os.path.join(_HERE, "include")
 
 
+PARAMETER_FIELDS = ("name", "type", "default_value", "allowed", "meaning")
+
+
 class ParameterInfo(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_char_p) for name in ("name", "type", "default_value", "allowed", "meaning")]
+    _fields_ = [(name, ctypes.c_char_p) for name in PARAMETER_FIELDS]
 
 
 class Selection(ctypes.Structure):

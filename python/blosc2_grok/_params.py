@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
-from ._lib import ParameterInfo, last_error, lib, read_text
+from ._lib import PARAMETER_FIELDS, ParameterInfo, last_error, lib, read_text
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -60,10 +60,10 @@ _WORDS = {"true": True, "false": False, "none": None, "auto": None}
 
 def parameter_table() -> list[dict[str, str]]:
     """The table of parameters: one dict each with name, type, default_value, allowed and meaning."""
-    rows = []
+    rows: list[dict[str, str]] = []
     row = ParameterInfo()
     while lib.blosc2_grok_parameter(len(rows), ctypes.byref(row)):
-        rows.append({name: getattr(row, name).decode() for name, _ in ParameterInfo._fields_})
+        rows.append({name: getattr(row, name).decode() for name in PARAMETER_FIELDS})
     return rows
 
 

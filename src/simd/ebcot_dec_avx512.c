@@ -36,15 +36,31 @@ enum {
     SCALAR_BELOW = 5, /* so few blocks are left to the scalar decoder */
 };
 
-/* One lane's scalar side. */
+/* Arrays of a lane's block, in units of LANE_WORDS: the order of block_state. */
+enum {
+    SIGNIFICANT = 0 * LANE_WORDS,
+    NEGATIVE = 1 * LANE_WORDS,
+    VISITED = 2 * LANE_WORDS,
+    REFINED = 3 * LANE_WORDS,
+    VALID = 4 * LANE_WORDS
+};
+
+/* One lane's scalar side. What every chunk needs is in the first cache line. */
 typedef struct lane {
-    block_state b;
+    uint64_t *words;     /* of the block: SIGNIFICANT.. */
+    uint64_t *magnitude; /* bit-plane of the pass */
+    uint64_t members;    /* of the current chunk when it was begun */
+    uint32_t word;       /* index of the current chunk */
+    uint32_t first;      /* of its stripe */
+    uint32_t last;       /* of the last stripe */
+    uint32_t pitch;
+    uint8_t todo;            /* chunks of the stripe that may have members, one bit each */
+    uint8_t chunks;          /* one bit each */
+    uint8_t kind;            /* of the pass */
+    bool causal, short_last; /* the last stripe has fewer than 4 rows */
     bool busy;
-    uint32_t parked;  /* states of the contexts that are not in the vectors */
-    unsigned stripe;  /* of the current chunk */
-    unsigned todo;    /* chunks of the stripe that may have members, one bit each */
-    size_t word;      /* index of the current chunk */
-    uint64_t members; /* of the current chunk when it was begun */
+    uint32_t parked; /* states of the contexts that are not in the vectors */
+    block_state b;
 } lane;
 
 /* The vectors of 16 lanes. */
@@ -222,6 +238,7 @@ ebcot_dec_lanes *j2k_ebcot_dec_lanes_create(const ebcot_dec_tables *tables, cons
                                       .samples = samples,
                                       .memory = words + i * LANE_MEMORY,
                                       .bits = bits + i * LANE_BITS,
+                                      .array_words = LANE_WORDS,
                                       .max_segment = LANE_SEGMENT};
     memset(bits, 0, LANE_BITS);
     l->base = bits;
@@ -259,43 +276,41 @@ static inline void set64(vec *low, vec *high, __mmask16 lane_bit, uint64_t x) {
 
 /* Write a finished chunk back. */
 static inline void end_chunk(lane *l, uint64_t w, uint64_t n) {
-    block_state *b = &l->b;
-    size_t i = l->word;
-    if (b->kind == PASS_REFINEMENT) {
-        b->magnitude[i] |= n;
+    uint64_t *own = l->words + l->word;
+    if (l->kind == PASS_REFINEMENT) {
+        l->magnitude[l->word] |= n;
         return;
     }
-    uint64_t old = b->significant[i], became = w ^ old;
+    uint64_t old = own[SIGNIFICANT], became = w ^ old;
     if (!became)
         return;
-    b->significant[i] = w;
-    b->negative[i] = n;
-    b->magnitude[i] |= became;
-    if (b->kind == PASS_SIGNIFICANCE) /* all that became members */
-        b->visited[i] =
-            l->members | ((became << 1 | became << 5 | became << 6 | became << 7) & ~old & b->valid[i]);
-    ebcot_spread(b, i, became, n & became);
+    own[SIGNIFICANT] = w;
+    own[NEGATIVE] = n;
+    l->magnitude[l->word] |= became;
+    if (l->kind == PASS_SIGNIFICANCE) /* all that became members */
+        own[VISITED] =
+            l->members | ((became << 1 | became << 5 | became << 6 | became << 7) & ~old & own[VALID]);
+    ebcot_spread(own + SIGNIFICANT, own + NEGATIVE, 0, l->pitch, l->causal, became, n & became);
     /* The chunk to the right may have got members; the padding behind the last one never has. */
-    l->todo |= (unsigned)(became >> 48 & WINDOW_COLUMN ? 2 : 0) << (i - 1 - (l->stripe + 1) * b->pitch);
+    l->todo |= (uint8_t)((became >> 48 & WINDOW_COLUMN ? 2u : 0u) << (l->word - l->first));
 }
 
-/* Eight words with their chunks' members; 8 chunks are never more than a stripe. */
-static inline unsigned scan_stripe(lane *l) {
-    block_state *b = &l->b;
-    size_t i = (size_t)(l->stripe + 1) * b->pitch + 1;
-    __mmask8 chunks = (__mmask8)((1u << b->chunks) - 1);
-    vec w = _mm512_maskz_loadu_epi64(chunks, b->significant + i);
-    vec valid = _mm512_maskz_loadu_epi64(chunks, b->valid + i), m;
-    if (b->kind == PASS_SIGNIFICANCE) {
-        vec ends = _mm512_or_si512(_mm512_slli_epi64(w, 1), _mm512_srli_epi64(w, 1)),
-            column = _mm512_or_si512(w, ends);
+/* The chunks of a stripe that have members. */
+static inline uint8_t scan_stripe(const lane *l) {
+    uint64_t *words = l->words + l->first;
+    const __mmask8 chunks = l->chunks;
+    vec w = _mm512_maskz_loadu_epi64(chunks, words + SIGNIFICANT);
+    vec valid = _mm512_maskz_loadu_epi64(chunks, words + VALID), m;
+    if (l->kind == PASS_SIGNIFICANCE) {
+        vec ends = _mm512_or_si512(_mm512_slli_epi64(w, 1), _mm512_srli_epi64(w, 1));
+        vec column = _mm512_or_si512(w, ends);
         vec near =
             _mm512_ternarylogic_epi64(ends, _mm512_slli_epi64(column, 6), _mm512_srli_epi64(column, 6), 0xFE);
         m = _mm512_ternarylogic_epi64(near, w, valid, 0x20); /* near & ~w & valid */
-        _mm512_mask_storeu_epi64(b->visited + i, chunks, m);
+        _mm512_mask_storeu_epi64(words + VISITED, chunks, m);
     } else {
-        vec visited = _mm512_maskz_loadu_epi64(chunks, b->visited + i);
-        if (b->kind == PASS_REFINEMENT)
+        vec visited = _mm512_maskz_loadu_epi64(chunks, words + VISITED);
+        if (l->kind == PASS_REFINEMENT)
             m = _mm512_ternarylogic_epi64(w, visited, valid, 0x20); /* w & ~visited & valid */
         else
             m = _mm512_ternarylogic_epi64(w, visited, valid, 0x02); /* ~w & ~visited & valid */
@@ -305,39 +320,38 @@ static inline unsigned scan_stripe(lane *l) {
 
 /* Give the lane its next chunk with members. False at the end of the pass. */
 static inline bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit) {
-    block_state *b = &l->b;
-    uint64_t w, n = 0, x = 0, members;
-    size_t i;
+    uint64_t w, n = 0, x = 0, members, *own;
     for (;;) {
         while (l->todo == 0) {
-            if (++l->stripe >= b->stripes)
+            if (l->first == l->last)
                 return false;
+            l->first += l->pitch;
             l->todo = scan_stripe(l);
         }
-        i = (size_t)(l->stripe + 1) * b->pitch + 1 + lowest_bit64(l->todo);
-        l->todo &= l->todo - 1;
-        w = b->significant[i];
-        uint64_t valid = b->valid[i];
-        if (b->kind == PASS_REFINEMENT) {
-            members = w & valid & ~b->visited[i];
-            x = b->refined[i];
-            b->refined[i] = x | members;
+        l->word = l->first + lowest_bit64(l->todo);
+        l->todo &= (uint8_t)(l->todo - 1);
+        own = l->words + l->word;
+        w = own[SIGNIFICANT];
+        uint64_t valid = own[VALID];
+        if (l->kind == PASS_REFINEMENT) {
+            members = w & valid & ~own[VISITED];
+            x = own[REFINED];
+            own[REFINED] = x | members;
             break;
         }
-        n = b->negative[i];
-        if (b->kind == PASS_SIGNIFICANCE) {
+        n = own[NEGATIVE];
+        if (l->kind == PASS_SIGNIFICANCE) {
             members = with_neighbours(w) & ~w & valid;
-            b->visited[i] = members;
+            own[VISITED] = members;
             x = valid;
         } else {
-            members = valid & ~(w | b->visited[i]);
-            if (b->height - l->stripe * STRIPE_ROWS >= STRIPE_ROWS)
+            members = valid & ~(w | own[VISITED]);
+            if (l->first != l->last || !l->short_last)
                 x = quiet_columns(w) & members;
         }
         if (members)
             break;
     }
-    l->word = i;
     l->members = members;
     set64(&g->m0, &g->m1, lane_bit, members >> 7);
     set64(&g->w0, &g->w1, lane_bit, w);
@@ -424,7 +438,15 @@ static void begin_pass(lane_group *g, lane *l, unsigned index) {
     g->significance &= (__mmask16)~lane_bit;
     if (b->kind == PASS_SIGNIFICANCE)
         g->significance |= lane_bit;
-    l->stripe = (unsigned)-1;
+    l->words = b->memory;
+    l->magnitude = b->magnitude;
+    l->kind = (uint8_t)b->kind;
+    l->causal = b->causal;
+    l->pitch = b->pitch;
+    l->chunks = (uint8_t)((1u << b->chunks) - 1);
+    l->short_last = b->height % STRIPE_ROWS != 0;
+    l->last = b->stripes * b->pitch + 1;
+    l->first = 1; /* the padding in front of the first stripe */
     l->todo = 0;
 }
 
@@ -529,86 +551,101 @@ J2K_INLINE __mmask16 decide(lane_group *g, vec qe, __mmask16 *changes) {
 #define TABLE(name)    _mm512_loadu_si512(t->name)
 #define CONSTANT(name) _mm512_set1_epi32((int)t->name)
 
-J2K_INLINE void step(lane_group *g, const lane_tables *t, const uint8_t *base) {
-    const vec one = CONSTANT(one), zero = _mm512_setzero_si512();
-    const __mmask16 sign = g->sign, refine = g->refine;
+/* A decision on its way through the parts of a step. */
+typedef struct decision {
+    vec m0, m1, w0, n0, x0;
+    vec context, if_mps, if_lps, qe;
+    __mmask16 active;          /* lanes that decide */
+    __mmask16 plain;           /* neither a sign nor a refinement */
+    __mmask16 run;             /* a run-length decision */
+    __mmask16 odd, high, flip; /* bits of the context */
+    __mmask16 mps;
+} decision;
 
-    /* Turn to the next member; if it is not within 31 bits, by so much without a decision. */
-    vec m0 = g->m0, m1 = g->m1, w0 = g->w0, w1 = g->w1, n0 = g->n0, n1 = g->n1, x0 = g->x0, x1 = g->x1;
+/* Turn to the next member; if it is not within 31 bits, by so much without a decision. */
+J2K_INLINE void turn_to_member(lane_group *g, const lane_tables *t, decision *d) {
+    const vec one = CONSTANT(one);
+    vec m0 = g->m0, w0 = g->w0, n0 = g->n0;
     vec turn = _mm512_popcnt_epi32(
         _mm512_ternarylogic_epi32(m0, _mm512_sub_epi32(m0, one), CONSTANT(below31), 0x08));
+    d->m0 = _mm512_shrdv_epi32(m0, g->m1, turn);
+    d->active = _mm512_test_epi32_mask(d->m0, one);
+    d->w0 = _mm512_shrdv_epi32(w0, g->w1, turn);
+    d->n0 = _mm512_shrdv_epi32(n0, g->n1, turn);
+    d->x0 = _mm512_shrdv_epi32(g->x0, g->x1, turn);
+    d->m1 = _mm512_srlv_epi32(g->m1, turn);
+    g->x1 = _mm512_srlv_epi32(g->x1, turn);
+    g->w1 = _mm512_shrdv_epi32(g->w1, w0, turn);
+    g->n1 = _mm512_shrdv_epi32(g->n1, n0, turn);
     g->turned = _mm512_add_epi32(g->turned, turn);
-    m0 = _mm512_shrdv_epi32(m0, m1, turn);
-    m1 = _mm512_srlv_epi32(m1, turn);
-    x0 = _mm512_shrdv_epi32(x0, x1, turn);
-    g->x1 = _mm512_srlv_epi32(x1, turn);
-    vec t0 = _mm512_shrdv_epi32(w0, w1, turn);
-    g->w1 = _mm512_shrdv_epi32(w1, w0, turn);
-    w0 = t0;
-    t0 = _mm512_shrdv_epi32(n0, n1, turn);
-    g->n1 = _mm512_shrdv_epi32(n1, n0, turn);
-    n0 = t0;
-    const __mmask16 active = _mm512_test_epi32_mask(m0, one);
+}
 
-    /* Contexts */
-    const vec column_places = _mm512_set1_epi64((long long)t->column_places);
-    const vec sign_places = _mm512_set1_epi64((long long)t->sign_places);
-    vec w = _mm512_multishift_epi64_epi8(column_places, w0),
-        n = _mm512_multishift_epi64_epi8(sign_places, n0);
+/* The context: of zero coding or refinement, of the sign, or of samples in x. */
+J2K_INLINE void find_context(const lane_group *g, const lane_tables *t, decision *d) {
+    const vec zero = _mm512_setzero_si512();
+    vec w = _mm512_multishift_epi64_epi8(_mm512_set1_epi64((long long)t->column_places), d->w0);
+    vec n = _mm512_multishift_epi64_epi8(_mm512_set1_epi64((long long)t->sign_places), d->n0);
     vec i = _mm512_ternarylogic_epi32(w, CONSTANT(column_bits), g->columns, 0xEA);
+    vec k =
+        _mm512_ternarylogic_epi32(n, CONSTANT(sign_ends), _mm512_and_si512(w, CONSTANT(sign_sides)), 0xEA);
     i = _mm512_dbsad_epu8(_mm512_permutexvar_epi8(i, TABLE(columns)), zero, 0);
+    k = _mm512_dbsad_epu8(_mm512_permutexvar_epi8(k, TABLE(sign_columns)), zero, 0);
     vec context = _mm512_permutex2var_epi8(TABLE(zero), i, _mm512_loadu_si512(t->zero + 64));
-    i = _mm512_ternarylogic_epi32(n, CONSTANT(sign_ends), _mm512_and_si512(w, CONSTANT(sign_sides)), 0xEA);
-    i = _mm512_dbsad_epu8(_mm512_permutexvar_epi8(i, TABLE(sign_columns)), zero, 0);
-    vec sign_context = _mm512_permutexvar_epi8(i, TABLE(sign));
-    __mmask16 special = _mm512_mask_test_epi32_mask(_knot_mask16(g->significance), x0, one);
+    k = _mm512_permutexvar_epi8(k, TABLE(sign));
+    __mmask16 special = _mm512_mask_test_epi32_mask(_knot_mask16(g->significance), d->x0, CONSTANT(one));
     context = _mm512_mask_mov_epi32(context, special, g->special);
-    context = _mm512_mask_mov_epi32(context, sign, sign_context);
-    const __mmask16 run = _kandn_mask16(_kor_mask16(refine, sign), special);
+    d->context = _mm512_mask_mov_epi32(context, g->sign, k);
+    d->plain = _kor_mask16(g->refine, g->sign);
+    d->run = _kandn_mask16(d->plain, special);
+}
 
-    /* The context's state, in byte 0 */
-    __mmask16 odd = _mm512_test_epi32_mask(context, CONSTANT(context_odd));
-    __mmask16 high = _mm512_test_epi32_mask(context, CONSTANT(context_high));
-    __mmask16 flip = _mm512_mask_test_epi32_mask(sign, context, CONSTANT(context_flip));
-    vec state = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(g->states[0], odd, g->states[1]), high,
-                                      _mm512_mask_mov_epi32(g->states[2], odd, g->states[3]));
-    state = _mm512_rorv_epi32(state, context);
+/* The context's state, and what table C.2 says about it. */
+J2K_INLINE void find_state(const lane_group *g, const lane_tables *t, decision *d) {
+    d->odd = _mm512_test_epi32_mask(d->context, CONSTANT(context_odd));
+    d->high = _mm512_test_epi32_mask(d->context, CONSTANT(context_high));
+    d->flip = _mm512_mask_test_epi32_mask(g->sign, d->context, CONSTANT(context_flip));
+    vec state = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(g->states[0], d->odd, g->states[1]), d->high,
+                                      _mm512_mask_mov_epi32(g->states[2], d->odd, g->states[3]));
+    state = _mm512_rorv_epi32(state, d->context);
+    d->mps = _mm512_test_epi32_mask(state, CONSTANT(mps));
     vec index = _mm512_shuffle_epi8(state, _mm512_set4_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0));
     vec qe = _mm512_maskz_permutexvar_epi8(0x4444444444444444, index, TABLE(qe_low));
     qe = _mm512_mask_permutexvar_epi8(qe, 0x8888888888888888, index, TABLE(qe_high));
-    qe = _mm512_maskz_mov_epi32(active, qe);
-    vec if_mps = _mm512_maskz_permutexvar_epi8(0x1111111111111111, index, TABLE(next_mps));
-    vec if_lps = _mm512_maskz_permutexvar_epi8(0x1111111111111111, index, TABLE(next_lps));
-    __mmask16 mps = _mm512_test_epi32_mask(state, CONSTANT(mps));
+    d->qe = _mm512_maskz_mov_epi32(d->active, qe);
+    d->if_mps = _mm512_maskz_permutexvar_epi8(0x1111111111111111, index, TABLE(next_mps));
+    d->if_lps = _mm512_maskz_permutexvar_epi8(0x1111111111111111, index, TABLE(next_lps));
+}
 
-    __mmask16 changes, lps = decide(g, qe, &changes);
-    __mmask16 bit = _kand_mask16(_kxor_mask16(mps, lps), active);
-    vec change = _mm512_rolv_epi32(_mm512_mask_mov_epi32(if_mps, lps, if_lps), context);
-    __mmask16 odd_changes = _kand_mask16(odd, changes), even_changes = _kandn_mask16(odd, changes);
-    g->states[0] =
-        _mm512_mask_xor_epi32(g->states[0], _kandn_mask16(high, even_changes), g->states[0], change);
-    g->states[1] =
-        _mm512_mask_xor_epi32(g->states[1], _kandn_mask16(high, odd_changes), g->states[1], change);
-    g->states[2] =
-        _mm512_mask_xor_epi32(g->states[2], _kand_mask16(high, even_changes), g->states[2], change);
-    g->states[3] = _mm512_mask_xor_epi32(g->states[3], _kand_mask16(high, odd_changes), g->states[3], change);
+/* The decision and what follows from it. A sample (or a run's column) is done unless it was found to be
+ * significant. */
+J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const uint8_t *base) {
+    __mmask16 changes, lps = decide(g, d->qe, &changes);
+    __mmask16 bit = _kand_mask16(_kxor_mask16(d->mps, lps), d->active);
+    vec change = _mm512_rolv_epi32(_mm512_mask_mov_epi32(d->if_mps, lps, d->if_lps), d->context);
+    __mmask16 odd = _kand_mask16(d->odd, changes), even = _kandn_mask16(d->odd, changes);
+    vec *s = g->states;
+    s[0] = _mm512_mask_xor_epi32(s[0], _kandn_mask16(d->high, even), s[0], change);
+    s[1] = _mm512_mask_xor_epi32(s[1], _kandn_mask16(d->high, odd), s[1], change);
+    s[2] = _mm512_mask_xor_epi32(s[2], _kand_mask16(d->high, even), s[2], change);
+    s[3] = _mm512_mask_xor_epi32(s[3], _kand_mask16(d->high, odd), s[3], change);
 
-    /* What follows. A sample (or a run's column) is done unless it was found to be significant. */
-    const __mmask16 found = _kandn_mask16(_kor_mask16(refine, sign), bit);
-    m0 = _mm512_mask_andnot_epi32(m0, _knot_mask16(found), one, m0);
-    m0 = _mm512_mask_and_epi32(m0, _kandn_mask16(found, run), m0, CONSTANT(not_run));
+    const __mmask16 found = _kandn_mask16(d->plain, bit), sign = g->sign;
+    vec m0 = d->m0;
+    m0 = _mm512_mask_andnot_epi32(m0, _knot_mask16(found), CONSTANT(one), m0);
+    m0 = _mm512_mask_and_epi32(m0, _kandn_mask16(found, d->run), m0, CONSTANT(not_run));
     /* A new significant sample makes those behind it members in a significance pass (the next row, and three
      * in the next column), and the next column not quiet in a cleanup pass. */
-    vec add = _mm512_ternarylogic_epi32(_mm512_srli_epi32(w0, 7), x0, CONSTANT(behind), 0x08);
+    vec add = _mm512_ternarylogic_epi32(_mm512_srli_epi32(d->w0, 7), d->x0, CONSTANT(behind), 0x08);
     m0 = _mm512_mask_or_epi32(m0, _kand_mask16(sign, g->significance), m0, add);
-    x0 = _mm512_mask_andnot_epi32(x0, _kandn_mask16(g->significance, sign), CONSTANT(column_reach), x0);
-    g->w0 = _mm512_mask_or_epi32(w0, sign, w0, CONSTANT(own_bit));
-    __mmask16 negative = _kand_mask16(_kor_mask16(refine, sign), _kxor_mask16(bit, flip));
-    g->n0 = _mm512_mask_or_epi32(n0, negative, n0, CONSTANT(own_bit));
+    g->x0 =
+        _mm512_mask_andnot_epi32(d->x0, _kandn_mask16(g->significance, sign), CONSTANT(column_reach), d->x0);
+    g->w0 = _mm512_mask_or_epi32(d->w0, sign, d->w0, CONSTANT(own_bit));
+    __mmask16 negative = _kand_mask16(d->plain, _kxor_mask16(bit, d->flip));
+    g->n0 = _mm512_mask_or_epi32(d->n0, negative, d->n0, CONSTANT(own_bit));
     g->sign = found;
-    g->x0 = x0;
+    g->m1 = d->m1;
 
-    __mmask16 runs = _kand_mask16(found, run);
+    __mmask16 runs = _kand_mask16(found, d->run);
     if (__builtin_expect(runs, 0)) { /* which row: two uniform decisions (state 46, which never changes) */
         vec uniform = _mm512_maskz_set1_epi32(runs, 0x56010000);
         __mmask16 row2, row1;
@@ -616,12 +653,35 @@ J2K_INLINE void step(lane_group *g, const lane_tables *t, const uint8_t *base) {
         row2 = _kand_mask16(decide(g, uniform, &changes), runs);
         row1 = _kand_mask16(decide(g, uniform, &changes), runs);
         m0 = _mm512_mask_and_epi32(m0, row2, m0, CONSTANT(not_two));
-        m0 = _mm512_mask_and_epi32(m0, row1, m0, _mm512_sub_epi32(m0, one));
+        m0 = _mm512_mask_and_epi32(m0, row1, m0, _mm512_sub_epi32(m0, CONSTANT(one)));
     }
     g->m0 = m0;
-    g->m1 = m1;
     if (__builtin_expect(_mm512_cmplt_epi32_mask(g->count, CONSTANT(fifteen)), 0))
         refill(g, base);
+}
+
+J2K_INLINE void step(lane_group *g, const lane_tables *t, const uint8_t *base) {
+    decision d;
+    turn_to_member(g, t, &d);
+    find_context(g, t, &d);
+    find_state(g, t, &d);
+    follow(g, t, &d, base);
+}
+
+J2K_INLINE void step2(lane_group *g, const lane_tables *t, const uint8_t *base) {
+    decision d, e;
+    turn_to_member(g, t, &d);
+    turn_to_member(g + 1, t, &e);
+    find_context(g, t, &d);
+    find_context(g + 1, t, &e);
+    find_state(g, t, &d);
+    find_state(g + 1, t, &e);
+    follow(g, t, &d, base);
+    follow(g + 1, t, &e, base);
+}
+
+J2K_INLINE unsigned idle_lanes(const lane_group *g) {
+    return g->alive & _mm512_testn_epi32_mask(g->m0, g->m0) & _mm512_testn_epi32_mask(g->m1, g->m1);
 }
 
 void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *all, decode_job *const *jobs, size_t count) {
@@ -637,21 +697,20 @@ void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *all, decode_job *const *jobs, s
     }
     for (unsigned i = 0; i < GROUPS * LANES; i++)
         all->lanes[i].busy = false;
-    unsigned alive;
+    lane_group *first = &all->groups[0], *second = &all->groups[1];
     do {
-        alive = 0;
-        for (unsigned i = 0; i < GROUPS; i++) {
-            lane_group *g = &all->groups[i];
-            if (!g->alive)
-                continue;
-            unsigned working = _mm512_test_epi32_mask(g->m0, g->m0) | _mm512_test_epi32_mask(g->m1, g->m1);
-            unsigned idle = g->alive & ~working;
-            if (idle)
-                feed(all, g, all->lanes + i * LANES, idle);
-            step(g, &all->tables, all->base);
-            alive |= g->alive;
+        unsigned idle = idle_lanes(first);
+        if (idle)
+            feed(all, first, all->lanes, idle);
+        if (!second->alive) {
+            step(first, &all->tables, all->base);
+            continue;
         }
-    } while (alive);
+        idle = idle_lanes(second);
+        if (idle)
+            feed(all, second, all->lanes + LANES, idle);
+        step2(first, &all->tables, all->base);
+    } while (first->alive | second->alive);
 }
 
 #include "target_end.h"

@@ -1,5 +1,5 @@
-/* The MQ encoder for 64 code-blocks at once, AVX-512 (T.800 annex C.2): no
- * gathers, no scatters. SPDX-License-Identifier: BSD-3-Clause */
+/* The MQ encoder for 64 code-blocks at once, AVX-512 (T.800 annex C.2): no gathers, no scatters.
+ * SPDX-License-Identifier: BSD-3-Clause */
 #include "../ebcot_lanes.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -9,30 +9,27 @@
 
 /* How a step works.
  *
- * States: one vector of 64 bytes for each of the 19 contexts. A lane's state is
- * picked by a tree of blends that the bits of the symbols steer, and written
- * back by comparing the symbol with each context. Qe, next states and shift
- * counts are byte permutes in tables of 64.
+ * States: one vector of 64 bytes for each of the 19 contexts. A lane's state is picked by a tree of blends
+ * that the bits of the symbols steer, and written back by comparing the symbol with each context. Qe, next
+ * states and shift counts are byte permutes in tables of 64.
  *
- * Registers: A and C in 16-bit elements, the even lanes and the odd lanes
- * apart; C in two halves that a funnel shift moves together.
+ * Registers: A and C in 16-bit elements, the even lanes and the odd lanes apart; C in two halves that a
+ * funnel shift moves together.
  *
- * Byte-out happens in every step, for the lanes that a mask names. A finished
- * byte has to be known at once, since an FF changes what follows; it goes with
- * its lane's number, compressed, to a log that is replayed into the lanes'
- * buffers one chunk later, in between the steps, where it costs nothing. */
+ * Byte-out happens in every step, for the lanes that a mask names. A finished byte has to be known at
+ * once, since an FF changes what follows; it goes with its lane's number, compressed, to a log that is
+ * replayed into the lanes' buffers one chunk later, in between the steps, where it costs nothing. */
 typedef __m512i vec;
 
 #define EVEN_BYTES UINT64_C(0x5555555555555555)
 
-/* Registers of the even or of the odd lanes. B has the lane's number in its
- * upper byte. */
+/* Registers of the even or of the odd lanes. B has the lane's number in its upper byte. */
 typedef struct half {
     vec a, c_low, c_high, ct, b;
 } half;
 
-/* Constants are read from memory through a pointer that the compiler cannot see
- * through: it would otherwise rebuild each of them in every step. */
+/* Constants are read from memory through a pointer that the compiler cannot see through: it would
+ * otherwise rebuild each of them in every step. */
 #define X64(x)                                                                                               \
     {                                                                                                        \
         x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x,   \
@@ -111,16 +108,15 @@ J2K_INLINE vec constant(const void *p) {
 }
 #define K(member) constant(k->member)
 
-/* One step of 32 lanes. add: the interval becomes A - Qe, and C moves up by Qe;
- * else it becomes Qe (C.2.5 and C.2.6 with the conditional exchange). Returns A
- * - Qe, whose top bit tells whether an MPS renormalises. */
+/* One step of 32 lanes. add: the interval becomes A - Qe, and C moves up by Qe; else it becomes Qe (C.2.5
+ * and C.2.6 with the conditional exchange). Returns A - Qe, whose top bit tells whether an MPS
+ * renormalises. */
 J2K_INLINE vec step_half(half *h, vec qe, vec qe_shift, __mmask32 lps, unsigned odd, uint16_t **log_end,
                          const constants *k) {
     uint16_t *log = *log_end;
     vec rest = _mm512_sub_epi16(h->a, qe);
     __mmask32 smaller = _mm512_cmplt_epu16_mask(rest, qe), add = _kxnor_mask32(lps, smaller);
-    /* A - Qe is at least 0x8000 - 0x5601: it needs a shift of 2 at most, 2 - (A
-     * >> 14) saturated. */
+    /* A - Qe is at least 0x8000 - 0x5601: it needs a shift of 2 at most, 2 - (A >> 14) saturated. */
     vec shift = _mm512_mask_subs_epu16(qe_shift, add, K(w2), _mm512_srli_epi16(rest, 14));
     h->a = _mm512_sllv_epi16(_mm512_mask_mov_epi16(qe, add, rest), shift);
     vec low = _mm512_mask_add_epi16(h->c_low, add, h->c_low, qe);
@@ -133,8 +129,8 @@ J2K_INLINE vec step_half(half *h, vec qe, vec qe_shift, __mmask32 lps, unsigned 
         low = _mm512_sllv_epi16(low, part);
         shift = _mm512_sub_epi16(shift, part);
         ct = _mm512_sub_epi16(ct, part);
-        /* Bits 16 to 27 of C are in `high`: a carry is bit 11, the byte bits 3 to
-         * 10, or 4 to 11 behind an FF. */
+        /* Bits 16 to 27 of C are in `high`: a carry is bit 11, the byte bits 3 to 10, or 4 to 11 behind an
+         * FF. */
         __mmask32 no_ff = _mm512_mask_cmpneq_epi16_mask(out, b, K(lane_ff[odd]));
         vec finished = _mm512_mask_add_epi16(b, no_ff, b, _mm512_srli_epi16(high, 11));
         __mmask32 ff = _mm512_mask_cmpeq_epi16_mask(out, finished, K(lane_ff[odd]));
@@ -190,8 +186,7 @@ J2K_INLINE uint16_t *step(vec *states, half *even, half *odd, vec symbols, uint1
     vec shift_e = _mm512_and_si512(shift, K(w255)), shift_o = _mm512_srli_epi16(shift, 8);
     vec rest_e = step_half(even, qe_e, shift_e, lps_even, 0, &log, k);
     vec rest_o = step_half(odd, qe_o, shift_o, lps_odd, 1, &log, k);
-    /* The state changes with a renormalisation: after an LPS, or when A - Qe lost
-     * its top bit. */
+    /* The state changes with a renormalisation: after an LPS, or when A - Qe lost its top bit. */
     vec next = _mm512_permutexvar_epi8(s, K(next_mps));
     next = _mm512_mask_permutexvar_epi8(next, lps, s, K(next_lps));
     next = _mm512_ternarylogic_epi64(next, s, K(mps), 0xF0 ^ (0xCC & 0xAA)); /* next ^ (s & 0x80) */
@@ -234,11 +229,6 @@ J2K_INLINE void load_chunk(mq_lanes *lanes, size_t chunk, vec symbols[16]) {
     }
 }
 
-J2K_INLINE void replay(uint8_t **next, const uint16_t *event) {
-    unsigned lane = *event >> 8;
-    *next[lane]++ = (uint8_t)*event;
-}
-
 static half load_half(const mq_lanes *lanes, unsigned odd) {
     half h = {_mm512_loadu_si512(lanes->a + 32 * odd), _mm512_loadu_si512(lanes->c_low + 32 * odd),
               _mm512_loadu_si512(lanes->c_high + 32 * odd), _mm512_loadu_si512(lanes->ct + 32 * odd),
@@ -255,38 +245,30 @@ static void store_half(mq_lanes *lanes, unsigned odd, const half *h) {
 }
 
 void j2k_mq_lanes_run_avx512(mq_lanes *lanes, size_t chunks) {
-    /* A step finishes two bytes a lane at most: a shift by 15 bits cannot
-     * complete a third. */
-    enum { LOG_SIZE = LANE_CHUNK * 64 * 2 + 64 };
-    uint16_t logs[2][LOG_SIZE];
-    uint16_t *current = logs[0], *old = logs[1], *old_end = old;
-    uint8_t dummy[LANE_CHUNK];
     vec states[NUM_CONTEXTS], symbols[LANE_CHUNK];
     half even = load_half(lanes, 0), odd = load_half(lanes, 1);
     for (int i = 0; i < NUM_CONTEXTS; i++)
         states[i] = _mm512_loadu_si512(lanes->states[i]);
+    uint16_t *old = lanes->pending, *old_end = lanes->pending_end;
     for (size_t chunk = 0; chunk < chunks; chunk++) {
         load_chunk(lanes, chunk, symbols);
-        /* Rounded up to a whole number of events a step with those of a lane that
-         * does not exist. */
+        /* Rounded up to a whole number of events a step with those of a lane that does not exist. */
         size_t per_step = ((size_t)(old_end - old) + LANE_CHUNK - 1) / LANE_CHUNK;
         for (uint16_t *e = old_end; e < old + LANE_CHUNK * per_step; e++)
             *e = MAX_LANES << 8;
-        lanes->next[MAX_LANES] = dummy;
+        lanes->next[MAX_LANES] = lanes->nowhere;
         const uint16_t *event = old;
-        uint16_t *log = current;
+        uint16_t *current = old == lanes->logs[0] ? lanes->logs[1] : lanes->logs[0], *log = current;
         for (int i = 0; i < LANE_CHUNK; i++) {
             log = step(states, &even, &odd, symbols[i], log, &table);
             for (size_t n = 0; n < per_step; n++)
-                replay(lanes->next, event++);
+                lane_byte(lanes->next, *event++);
         }
-        uint16_t *t = old;
         old = current;
         old_end = log;
-        current = t;
     }
-    for (const uint16_t *event = old; event < old_end; event++)
-        replay(lanes->next, event);
+    lanes->pending = old;
+    lanes->pending_end = old_end;
     for (int i = 0; i < NUM_CONTEXTS; i++)
         _mm512_storeu_si512(lanes->states[i], states[i]);
     store_half(lanes, 0, &even);

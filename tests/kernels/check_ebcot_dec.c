@@ -1,7 +1,7 @@
 /* The Part 1 block decoder of every instruction set against the scalar one, on valid and damaged data; and
- * how fast they are: check_ebcot_dec --bench FILE [COPIES], where FILE holds code-blocks, each as int32
- * width, height, orientation (as in the standard's order LL, HL, LH, HH) and the coefficients.
- * SPDX-License-Identifier: BSD-3-Clause */
+ * how fast they are: check_ebcot_dec --bench FILE [COPIES [STYLE [FIRST_VERSION]]], where FILE holds
+ * code-blocks, each as int32 width, height, orientation (as in the standard's order LL, HL, LH, HH) and the
+ * coefficients. SPDX-License-Identifier: BSD-3-Clause */
 #define _POSIX_C_SOURCE 199309L
 #include <time.h>
 
@@ -65,7 +65,7 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int bench(const char *path, size_t copies, unsigned style) {
+static int bench(const char *path, size_t copies, unsigned style, unsigned first) {
     FILE *file = fopen(path, "rb");
     int32_t head[3];
     size_t count = 0, samples = 0, bytes = 0;
@@ -100,7 +100,7 @@ static int bench(const char *path, size_t copies, unsigned style) {
         jobs[i] = cases[i % count]->job;
     printf("%s: %zu blocks, %zu samples, %.3f bytes/sample\n", path, count, samples,
            (double)bytes / (double)samples);
-    for (unsigned v = 0; v < NUM_VERSIONS; v++) {
+    for (unsigned v = first; v < NUM_VERSIONS; v++) {
         fixture *f = fixture_create(versions[v].mask & j2k_cpu_flags());
         double best = 1e9;
         for (unsigned r = 0; r < 40; r++) {
@@ -123,7 +123,8 @@ static int bench(const char *path, size_t copies, unsigned style) {
 int main(int argc, char **argv) {
     if (argc > 2 && !strcmp(argv[1], "--bench"))
         return bench(argv[2], argc > 3 ? strtoul(argv[3], NULL, 10) : 1,
-                     argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0);
+                     argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0,
+                     argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0);
     fixture *f = fixture_create(0);
     for (unsigned v = 1; v < NUM_VERSIONS; v++) {
         arena memory = {0};

@@ -1,7 +1,7 @@
 /* Every version of the Part 1 block encoder against the scalar one: same bytes, lengths and squared errors.
- * With
- * --bench FILE...: time to encode the code-blocks of files that hold, one after another, int32 width, height,
- * orientation and the coefficients. SPDX-License-Identifier: BSD-3-Clause */
+ * With --bench FILE...: time to encode the code-blocks of files that hold, one after another, int32 width,
+ * height, orientation and the coefficients.
+ * SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

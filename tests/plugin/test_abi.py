@@ -97,7 +97,9 @@ def offsets(folder, blosc2_include, include, fields):
     """Offsets that the C compiler gives: fields are (expression for offsetof's type, member)."""
     lines = "".join(f'    printf("%zu\\n", offsetof({kind}, {member}));\n' for kind, member in fields)
     source = folder / "offsets.c"
-    source.write_text(f"#include <stddef.h>\n#include <stdio.h>\n{include}\nint main(void) {{\n{lines}    return 0;\n}}\n")
+    source.write_text(
+        f"#include <stddef.h>\n#include <stdio.h>\n{include}\nint main(void) {{\n{lines}    return 0;\n}}\n"
+    )
     program = folder / "offsets"
     flags = ["-I", blosc2_include, "-I", ROOT / "plugin", "-I", ROOT / "include"]
     build(*flags, source, "-o", program)
@@ -114,7 +116,9 @@ def test_declarations_match_the_headers(tmp_path, blosc2_include):
     assert found('#include "blosc2_abi.h"', fields) == found(theirs, fields)
     real = found(theirs, [("blosc2_schunk", m) for m in (SCHUNK + " " + TAIL).split()])
     known = [
-        found('#include "blosc2_abi.h"', [(kind, m) for m in SCHUNK.split()] + [(kind, f"tail.{m}") for m in TAIL.split()])
+        found(
+            '#include "blosc2_abi.h"', [(kind, m) for m in SCHUNK.split()] + [(kind, f"tail.{m}") for m in TAIL.split()]
+        )
         for kind in ("abi_schunk_v2", "abi_schunk_v3")
     ]
     assert real in known
@@ -133,7 +137,7 @@ def test_constants_match_the_headers(tmp_path, blosc2_include):
         "ABI_ERROR_CODEC_SUPPORT": "BLOSC2_ERROR_CODEC_SUPPORT", "ABI_ERROR_CODEC_PARAM": "BLOSC2_ERROR_CODEC_PARAM",
     }  # fmt: skip
     values = []
-    headers = ['#include "blosc2_abi.h"'] + ['#include "b2nd.h"\n#include "blosc2/filters-registry.h"']
+    headers = ['#include "blosc2_abi.h"', '#include "b2nd.h"\n#include "blosc2/filters-registry.h"']
     for include, names in zip(headers, (pairs, pairs.values()), strict=True):
         source = tmp_path / "constants.c"
         lines = "".join(f'    printf("%d\\n", (int){name});\n' for name in names)
@@ -165,7 +169,9 @@ def test_compat_defaults_are_the_tables():
 
 def metalayer(keep, name, content):
     text, data = ctypes.create_string_buffer(name), ctypes.create_string_buffer(content, len(content))
-    layer = ctypes.create_string_buffer(struct.pack("PPi", ctypes.addressof(text), ctypes.addressof(data), len(content)))
+    layer = ctypes.create_string_buffer(
+        struct.pack("PPi", ctypes.addressof(text), ctypes.addressof(data), len(content))
+    )
     keep += [text, data, layer]
     return ctypes.addressof(layer)
 
@@ -189,7 +195,19 @@ def schunk(tail_offset, layers, typesize=1, frame=True, extra=0):
     head = struct.pack("5Biii", 0, 37, 0, 5, 1, typesize, 0, 0)
     pointers = [metalayer(keep, *layer) for layer in layers]
     # data is NULL in a frame
-    tail = struct.pack("qqqqPNPPPP", 1, 0, 100, 50, 0 if frame else address, 0 if frame else 8, address, address if frame else 0, address, address)
+    tail = struct.pack(
+        "qqqqPNPPPP",
+        1,
+        0,
+        100,
+        50,
+        0 if frame else address,
+        0 if frame else 8,
+        address,
+        address if frame else 0,
+        address,
+        address,
+    )
     tail += bytes(extra)
     tail += struct.pack("16P", *pointers, *[0] * (16 - len(pointers))) + struct.pack("Hxxxxxx", len(pointers))
     tail += struct.pack("PP", address, 0)  # the first variable-length metalayer
@@ -198,7 +216,9 @@ def schunk(tail_offset, layers, typesize=1, frame=True, extra=0):
 
 
 def make_cparams(memory, typesize=1):
-    return struct.pack("3BiihiiP12BPPPi?P", 37, 0, 5, 0, typesize, 1, 0, 1, ctypes.addressof(memory), *[0] * 12, 0, 0, 0, 0, False, 0)
+    return struct.pack(
+        "3BiihiiP12BPPPi?P", 37, 0, 5, 0, typesize, 1, 0, 1, ctypes.addressof(memory), *[0] * 12, 0, 0, 0, 0, False, 0
+    )
 
 
 def encode_block(memory, data, typesize=1, capacity=None):

@@ -72,7 +72,9 @@ def test_with_import_no_search_is_needed(stored, codec, tmp_path):
     store(IMAGE, codec=codec, urlpath=str(stored), mode="w")
     (tmp_path / "bin").mkdir()
     code = f"import os; os.environ['PATH'] = {str(tmp_path / 'bin')!r}\n" + WITHOUT_IMPORT
-    code = code.replace("import sys, blosc2,", "import sys, blosc2_grok, blosc2,").replace('assert "blosc2_grok" not in sys.modules', "")
+    code = code.replace("import sys, blosc2,", "import sys, blosc2_grok, blosc2,").replace(
+        'assert "blosc2_grok" not in sys.modules', ""
+    )
     assert run_python(code, stored, codec).strip() == "fine"
 
 
@@ -82,7 +84,9 @@ def test_the_names_that_only_decode_yet(stored, codec, how):
     with_codec(stored, codec)
     code = WITHOUT_IMPORT
     if how == "import":
-        code = code.replace("import sys, blosc2,", "import sys, blosc2_grok, blosc2,").replace('assert "blosc2_grok" not in sys.modules', "")
+        code = code.replace("import sys, blosc2,", "import sys, blosc2_grok, blosc2,").replace(
+            'assert "blosc2_grok" not in sys.modules', ""
+        )
     assert run_python(code, stored, codec).strip() == "fine"
 
 
@@ -92,7 +96,9 @@ def test_modules_of_the_other_names(name):
     spec = importlib.util.find_spec(module)
     if spec.submodule_search_locations is not None:
         pytest.skip(f"the published blosc2-{name} is installed")
-    output = run_python(f"import {module} as m; m.print_libpath(); assert m.get_libpath() and m.encode and m.set_params_defaults and m.__version__")
+    output = run_python(
+        f"import {module} as m; m.print_libpath(); assert m.get_libpath() and m.encode and m.set_params_defaults and m.__version__"
+    )
     assert Path(output).name == f"libblosc2_{name}.so"
     assert Path(output).parent == Path(blosc2_grok.get_libpath()).parent
 
@@ -147,7 +153,13 @@ def run(program, *arguments, **named):
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_a_program_with_grok_names(tmp_path, language):
     if language == "c":
-        compile_with = [*compiler(os.environ.get("CC"), "cc", "gcc", "clang"), "-std=c11", "-Wall", "-Wextra", "-Werror"]
+        compile_with = [
+            *compiler(os.environ.get("CC"), "cc", "gcc", "clang"),
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ]
     else:
         compile_with = [*compiler(os.environ.get("CXX"), "c++", "g++", "clang++"), "-x", "c++", "-std=c++17", "-Wall"]
     program = build(PROGRAMS / "grok_names.c", tmp_path / "program", compile_with, True)
@@ -200,7 +212,9 @@ def test_bad_codec_params_are_named(tmp_path, statement, reason):
     source = (PROGRAMS / "grok_names.c").read_text()
     marker = "    grk_set_default_stream_params("
     assert marker in source
-    (tmp_path / "program.c").write_text(source.replace(marker, f"    codec_params.compressParams.{statement};\n{marker}"))
+    (tmp_path / "program.c").write_text(
+        source.replace(marker, f"    codec_params.compressParams.{statement};\n{marker}")
+    )
     program = build(tmp_path / "program.c", tmp_path / "program", compiler("cc", "gcc", "clang"), True)
     result = subprocess.run([program, tmp_path / "a.b2nd", "0"], capture_output=True, text=True)
     assert result.returncode == 1
@@ -215,11 +229,22 @@ def test_parameters_of_the_process_from_c(tmp_path):
     sizes = {name: int(fields[1]) for name, fields in shown.items()}
     assert shown["fresh"][0] == shown["set"][0] == shown["rates"][0] == "0"
     assert "cod_format=GRK_FMT_JP2" in shown["fresh"][3]
-    for part in ("num_resolutions=3", "codeblock_size=32,32", "cod_format=GRK_FMT_J2K", "irreversible=false", "quality_mode=none", "mct=0"):
+    for part in (
+        "num_resolutions=3",
+        "codeblock_size=32,32",
+        "cod_format=GRK_FMT_J2K",
+        "irreversible=false",
+        "quality_mode=none",
+        "mct=0",
+    ):
         assert part in shown["set"][3]
     assert "quality_mode=rates;quality_layers=10;" in shown["rates"][3]
     assert sizes["rates"] <= 64 * 64 / 10 < sizes["set"]
-    for name, reason in [("bad resolutions", "num_resolutions: 99"), ("bad progression", "progression"), ("bad mode", "quality_mode")]:
+    for name, reason in [
+        ("bad resolutions", "num_resolutions: 99"),
+        ("bad progression", "progression"),
+        ("bad mode", "quality_mode"),
+    ]:
         assert shown[name][0] != "0", "the defaults must not be used while they are bad"
         assert reason in shown[name][2]
         assert "quality_mode=rates;quality_layers=10;" in shown[name][3]

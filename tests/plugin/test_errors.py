@@ -12,7 +12,9 @@ from store import HTJ2K, OPENHTJ2K, SIGNATURE, picture, run_python, store
 import blosc2_grok
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "U8", "S5", "datetime64[ns]", "timedelta64[s]", "float16", "float32", "float64", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["complex64", "U8", "S5", "datetime64[ns]", "timedelta64[s]", "float16", "float32", "float64", "int64"]
+)
 def test_unsupported_dtypes_are_named(dtype):
     array = np.arange(1, 401).reshape(20, 20).astype(dtype)
     with pytest.raises(RuntimeError):
@@ -44,7 +46,10 @@ def test_lossy_coding_of_filtered_bytes(filter_):
 
 def test_harmless_filters_with_lossy_coding():
     image = picture(64, 64, 1)
-    assert store(image, codec_meta=50, others={"filters": [blosc2.Filter.SHUFFLE], "filters_meta": [0]}).shape == image.shape
+    assert (
+        store(image, codec_meta=50, others={"filters": [blosc2.Filter.SHUFFLE], "filters_meta": [0]}).shape
+        == image.shape
+    )
 
 
 def test_lossy_bool():
@@ -62,7 +67,9 @@ def test_a_bad_parameter_leaves_the_file_alone(tmp_path):
     with pytest.raises(ValueError, match="num_resolutions"):
         blosc2_grok.set_params_defaults(num_resolutions=50)
     assert path.read_bytes() == before
-    blosc2_grok.set_params_defaults(roi_compno=7, roi_shift=3)  # no picture has such a component, which only its encoder can see
+    blosc2_grok.set_params_defaults(
+        roi_compno=7, roi_shift=3
+    )  # no picture has such a component, which only its encoder can see
     array = blosc2.open(str(path), mode="a")
     with pytest.raises(RuntimeError):
         array[...] = image[::-1].copy()

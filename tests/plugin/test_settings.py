@@ -59,7 +59,9 @@ def failing():
 STEPS = [lossless, lossless_by_name, by_meta, by_metalayer, by_default, by_encode, failing]
 
 
-@pytest.mark.parametrize("steps", list(itertools.permutations(STEPS, 3)), ids=lambda steps: "-".join(s.__name__ for s in steps))
+@pytest.mark.parametrize(
+    "steps", list(itertools.permutations(STEPS, 3)), ids=lambda steps: "-".join(s.__name__ for s in steps)
+)
 def test_every_order(steps):
     for step in (*steps, lossless, *reversed(steps), lossless):
         step()
@@ -93,7 +95,10 @@ def test_two_threads_at_once():
 def test_defaults_change_between_whole_sets():
     """While one thread switches the defaults, each block of another is coded with one set or the other, never a mixture."""
     image = IMAGE[:, :, 0].copy()
-    sets = [{"num_resolutions": 2, "numgbits": 3, "progression": "RLCP"}, {"num_resolutions": 5, "numgbits": 6, "progression": "PCRL"}]
+    sets = [
+        {"num_resolutions": 2, "numgbits": 3, "progression": "RLCP"},
+        {"num_resolutions": 5, "numgbits": 6, "progression": "PCRL"},
+    ]
     expected = {blosc2_grok.encode(image, **chosen) for chosen in sets}
     blosc2_grok.set_params_defaults(**sets[0])
     stop = threading.Event()
@@ -124,7 +129,9 @@ def test_metalayer_stays_with_the_array(tmp_path):
 
 
 def test_metalayer_overrides_meta_and_defaults():
-    blosc2_grok.set_params_defaults(quality_mode="dB", quality_layers=[20], cod_format=GrkFileFmt.GRK_FMT_JP2, numgbits=3)
+    blosc2_grok.set_params_defaults(
+        quality_mode="dB", quality_layers=[20], cod_format=GrkFileFmt.GRK_FMT_JP2, numgbits=3
+    )
     array = store(IMAGE, codec_meta=80, meta=METALAYER)
     assert ratio(array) == pytest.approx(12, rel=0.03)
     assert blosc2_grok.info(payloads(array)[0])["guard_bits"] == 3
@@ -135,7 +142,9 @@ def test_metalayer_overrides_meta_and_defaults():
     assert (array[...] == IMAGE).all()
 
 
-@pytest.mark.parametrize(("text", "name"), [("nonsense", "nonsense"), ("ratio=3", "ratio"), ("num_resolutions=99", "num_resolutions")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("nonsense", "nonsense"), ("ratio=3", "ratio"), ("num_resolutions=99", "num_resolutions")]
+)
 def test_bad_metalayer(text, name):
     with pytest.raises(RuntimeError):
         store(IMAGE, meta={"jpeg2000": text})
@@ -189,6 +198,8 @@ def test_per_block_rates_in_a_stack():
 
 
 def test_cparams_of_blosc2_keep_working():
-    array = blosc2.asarray(IMAGE, chunks=IMAGE.shape, blocks=IMAGE.shape, cparams=blosc2.CParams(**cparams(codec_meta=80)))
+    array = blosc2.asarray(
+        IMAGE, chunks=IMAGE.shape, blocks=IMAGE.shape, cparams=blosc2.CParams(**cparams(codec_meta=80))
+    )
     assert array.schunk.cparams.codec_meta == 80
     assert ratio(array) == pytest.approx(8, rel=0.03)

@@ -7,11 +7,11 @@ from pathlib import Path
 import blosc2
 import numpy as np
 import pytest
-import rivals
 import versions
 from store import GROK, J2K, payloads, picture, run_python, store
 
 import blosc2_grok
+import rivals
 
 pytestmark = pytest.mark.slow
 
@@ -260,7 +260,10 @@ def test_hdf5plugin(tmp_path, dtype):
     """Written with direct chunks and through the filter, read in a fresh process, with and without importing the package."""
     pytest.importorskip("hdf5plugin")
     path = str(tmp_path / "image.h5")
-    np.save(path + ".npy", np.stack([picture(70, 90, 1, 200 if dtype == np.uint8 else 4000, dtype, seed=n) for n in range(3)]))
+    np.save(
+        path + ".npy",
+        np.stack([picture(70, 90, 1, 200 if dtype == np.uint8 else 4000, dtype, seed=n) for n in range(3)]),
+    )
     assert run_python(WRITE_HDF5, path).strip() == "written"
     for how in ("import", "search"):
         assert run_python(READ_HDF5, path, how).strip() == "read"

@@ -6,9 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import rivals
-
 import blosc2_grok
+import rivals
 
 # rivals.py's names; "grok" has blosc2 4.1.2, the last version with the old layout of blosc2_schunk.
 ENVIRONMENTS = ["grok", "blosc2-4.4.3"]

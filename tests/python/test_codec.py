@@ -22,7 +22,9 @@ def smooth(height, width, components=1, maximum=255):
     """A picture: waves, an edge and some noise."""
     y, x = np.mgrid[:height, :width]
     planes = [
-        np.sin(x / (9 + 3 * c)) * np.cos(y / (11 - c)) + (x > width / 2) + np.random.default_rng(c).normal(0, 0.02, (height, width))
+        np.sin(x / (9 + 3 * c)) * np.cos(y / (11 - c))
+        + (x > width / 2)
+        + np.random.default_rng(c).normal(0, 0.02, (height, width))
         for c in range(components)
     ]
     image = np.stack(planes, axis=-1)
@@ -48,7 +50,7 @@ def arrays(draw):
         )
     )
     shape = draw(st.sampled_from([(), (1,), (1, 1)])) + shape
-    low, high = (0, 1) if dtype == bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     kind = draw(st.sampled_from(["constant", "random", "extreme", "small"]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     if kind == "constant":
@@ -71,7 +73,7 @@ def as_decoded(array):
     if len(shape) > 2 and shape[-1] <= 16 and shape[-1] < shape[-2] and shape[-1] < shape[-3]:
         components = [shape.pop()]
     shape = [int(np.prod(shape[:-1])), shape[-1]] + (components if components != [1] else [])
-    dtype = np.uint8 if array.dtype == bool else array.dtype.newbyteorder("=")
+    dtype = np.uint8 if array.dtype.kind == "b" else array.dtype.newbyteorder("=")
     return array.reshape(shape).astype(dtype)
 
 
@@ -91,7 +93,12 @@ def test_32_bits(dtype):
     signed = np.dtype(dtype).kind == "i"
     low, high = (-(2**25), 2**25 - 1) if signed else (0, 2**26 - 1)
     rng = np.random.default_rng(1)
-    for array in (rng.integers(low, high, (30, 40), endpoint=True), np.arange(100).reshape(10, 10), np.zeros((3, 3)), np.array([[low, high]])):
+    for array in (
+        rng.integers(low, high, (30, 40), endpoint=True),
+        np.arange(100).reshape(10, 10),
+        np.zeros((3, 3)),
+        np.array([[low, high]]),
+    ):
         decoded = decode(encode(array.astype(dtype)))
         assert (decoded == array).all()
         assert decoded.dtype.kind == ("i" if signed else "u")
@@ -110,11 +117,28 @@ def test_memory_layouts(layout):
 
 def test_lists_and_scalars():
     assert (decode(encode(np.uint8(7))) == [[7]]).all()
-    assert (decode(encode(np.array([[1, 2], [3, 4]], np.int8).tolist() and np.array([[1, 2], [3, 4]], np.int8))) == [[1, 2], [3, 4]]).all()
+    assert (decode(encode(np.array([[1, 2], [3, 4]], np.int8))) == [[1, 2], [3, 4]]).all()
+    with pytest.raises(ValueError, match="i8"):  # NumPy makes 64-bit integers of a list
+        encode([[1, 2], [3, 4]])
 
 
 @pytest.mark.parametrize(
-    "dtype", ["complex64", "complex128", "U8", "S3", "M8[ns]", "m8[s]", "float16", "float32", "float64", "int64", "uint64", "O", "V5"]
+    "dtype",
+    [
+        "complex64",
+        "complex128",
+        "U8",
+        "S3",
+        "M8[ns]",
+        "m8[s]",
+        "float16",
+        "float32",
+        "float64",
+        "int64",
+        "uint64",
+        "O",
+        "V5",
+    ],
 )
 def test_unsupported_dtypes_are_named(dtype):
     array = np.zeros((4, 4), dtype)
@@ -167,11 +191,13 @@ def test_reduce():
     assert decode(data, reduce=3).shape == (13, 10)
     means = [decode(data, reduce=n).mean() for n in range(4)]
     assert np.ptp(means) < 8  # the same picture, smaller
-    with pytest.raises(ValueError, match="resolution|reduce|level"):
+    with pytest.raises(ValueError, match=r"resolution|reduce|level"):
         decode(data, reduce=9)
 
 
-@pytest.mark.parametrize("region", [(0, 0, 1, 1), (10, 20, 50, 90), (0, 0, 120, 100), (119, 99, 120, 100), [np.int64(3), 4, 5, 6]])
+@pytest.mark.parametrize(
+    "region", [(0, 0, 1, 1), (10, 20, 50, 90), (0, 0, 120, 100), (119, 99, 120, 100), [np.int64(3), 4, 5, 6]]
+)
 @pytest.mark.parametrize("params", [{}, {"tile_size": (32, 48)}, {"offset": (7, 9)}])
 def test_region(region, params):
     image = smooth(100, 120, 3).astype(np.uint8)
@@ -297,20 +323,19 @@ def test_info():
     assert "1." in raw["comment"]
 
 
-@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, np.array, lambda d: memoryview(bytes(2 * len(d)))[::2]])
+def spread(data):
+    """A view whose bytes do not lie side by side."""
+    twice = bytearray(2 * len(data))
+    twice[::2] = data
+    return memoryview(twice)[::2]
+
+
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, spread, lambda data: np.frombuffer(data, np.uint8)])
 def test_kinds_of_buffers(wrap):
     image = smooth(20, 30).astype(np.uint8)
     data = encode(image)
-    if wrap is np.array:
-        assert (decode(np.frombuffer(data, np.uint8)) == image).all()
-        return
-    wrapped = wrap(data)
-    if not wrapped.c_contiguous if isinstance(wrapped, memoryview) else False:
-        spread = bytearray(2 * len(data))
-        spread[::2] = data
-        wrapped = memoryview(spread)[::2]
-    assert (decode(wrapped) == image).all()
-    assert info(wrapped)["x1"] == 30
+    assert (decode(wrap(data)) == image).all()
+    assert info(wrap(data))["x1"] == 30
 
 
 def test_not_jpeg_2000():
@@ -335,14 +360,14 @@ def test_truncated_and_damaged(form):
             damaged[position] ^= 1 << int(rng.integers(8))
         try:
             assert decode(bytes(damaged)) is not None  # any picture, but no crash
-        except ValueError as error:
-            assert str(error) != ""
+        except ValueError:
+            assert blosc2_grok.last_error() != ""
             failures += 1
     assert failures > 0
 
 
 def test_last_error_is_the_last():
-    with pytest.raises(ValueError, match="complex") if False else pytest.raises(ValueError, match="c16"):
+    with pytest.raises(ValueError, match="c16"):
         encode(np.zeros((3, 3), complex))
     assert "<c16" in blosc2_grok.last_error()
     with pytest.raises(ValueError, match=r".+") as error:

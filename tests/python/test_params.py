@@ -181,7 +181,8 @@ def test_names_not_given_keep_their_values():
 
 
 @pytest.mark.parametrize(
-    "layers", [[20, 10.5, 3], (20, 10.5, 3), np.array([20, 10.5, 3]), (x for x in (20, 10.5, 3)), [np.float32(20), 10.5, 3]]
+    "layers",
+    [[20, 10.5, 3], (20, 10.5, 3), np.array([20, 10.5, 3]), (x for x in (20, 10.5, 3)), [np.float32(20), 10.5, 3]],
 )
 def test_quality_layers_takes_any_sequence(layers):
     set_params_defaults(quality_mode="rates", quality_layers=layers)
@@ -214,9 +215,17 @@ def test_quality_mode_and_layers_need_each_other():
 
 
 def test_tile_grid_must_meet_the_image():
-    for tile_size, tile_offset, offset in [((8, 8), (3, 2), (3, 2)), ((8, 8), (0, 0), (7, 7)), ((0, 0), (5, 5), (900, 5))]:
+    for tile_size, tile_offset, offset in [
+        ((8, 8), (3, 2), (3, 2)),
+        ((8, 8), (0, 0), (7, 7)),
+        ((0, 0), (5, 5), (900, 5)),
+    ]:
         set_params_defaults(tile_size=tile_size, tile_offset=tile_offset, offset=offset)
-    for tile_size, tile_offset, offset in [((8, 8), (3, 2), (2, 2)), ((8, 8), (0, 0), (8, 0)), ((8, 8), (0, 1), (5, 9))]:
+    for tile_size, tile_offset, offset in [
+        ((8, 8), (3, 2), (2, 2)),
+        ((8, 8), (0, 0), (8, 0)),
+        ((8, 8), (0, 1), (5, 9)),
+    ]:
         with pytest.raises(ValueError, match="tile_offset"):
             set_params_defaults(tile_size=tile_size, tile_offset=tile_offset, offset=offset)
 
@@ -281,9 +290,20 @@ def test_every_parameter_reaches_the_stream():
     for params, expected in cases:
         found = described(**params)
         assert {name: found[name] for name in expected} == expected, params
-        same = [name for name in plain if name not in expected and name not in ("boxes", "components", "codestream_size")]
+        same = [
+            name for name in plain if name not in expected and name not in ("boxes", "components", "codestream_size")
+        ]
         changed = {name for name in same if found[name] != plain[name]}
-        assert changed <= {"y1", "colour_space", "codestream_offset", "num_tiles", "tile_x0", "tile_y0", "tile_width", "tile_height"}, params
+        assert changed <= {
+            "y1",
+            "colour_space",
+            "codestream_offset",
+            "num_tiles",
+            "tile_x0",
+            "tile_y0",
+            "tile_width",
+            "tile_height",
+        }, params
     assert plain["colour_transform"] is True
     small = len(blosc2_grok.encode(image, max_cs_size=20_000, irreversible=True))
     assert 15_000 < small <= 20_000 < len(blosc2_grok.encode(image, irreversible=True))

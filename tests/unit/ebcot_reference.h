@@ -248,8 +248,8 @@ static uint8_t *ref_state(const ref_block *b, uint8_t *states, int x, int y) {
     return states + (size_t)(y + 1) * (size_t)(b->width + 2) + x + 1;
 }
 
-/* Significance of a neighbour as sample row y0 sees it: with vertically causal contexts the next stripe does
- * not exist. */
+/* Significance of a neighbour as sample row y0 sees it: with vertically causal contexts the next stripe
+ * does not exist. */
 static int ref_sig(const ref_block *b, int x, int y, int y0) {
     if ((b->style & REF_CAUSAL) && y > y0 && y % 4 == 0)
         return 0;
@@ -463,9 +463,9 @@ static void ref_encode(ref_block *b, ref_result *result) {
     }
 }
 
-/* Decode the first num_passes passes. length[i]: bytes that there are for passes 0 .. i (all segments up to
- * there); only the entries of last passes of segments and the last one are used. b has planes, zeros and no
- * signs. */
+/* Decode the first num_passes passes. length[i]: bytes that there are for passes 0 .. i (all segments up
+ * to there); only the entries of last passes of segments and the last one are used. b has planes, zeros
+ * and no signs. */
 static void ref_decode(ref_block *b, uint8_t *data, const uint32_t *length, int num_passes,
                        int total_passes) {
     bool open = false;

@@ -106,8 +106,8 @@ static void compare_bytes(const encode_job *job, const test_block *t) {
     ref_block_free(&b);
 }
 
-/* Decode passes 0 .. last from the bytes that they need, less `missing`. Returns whether every magnitude and
- * sign is right, and in *error the squared error with midpoints. */
+/* Decode passes 0 .. last from the bytes that they need, less `missing`. Returns whether every magnitude
+ * and sign is right, and in *error the squared error with midpoints. */
 static bool decode_prefix(const encode_job *job, const test_block *t, unsigned last, unsigned missing,
                           double *error) {
     static uint32_t lengths[REF_MAX_PASSES];

@@ -288,7 +288,7 @@ static void ht_placeholders(void) {
 /* Mixed streams: the first length tells HT code-blocks, whose field has a spare bit, from the others. */
 static void ht_mixed(void) {
     enum { MIXED = J2K_STYLE_HT | J2K_STYLE_HT_MIXED };
-    static const char *const headers[3] = {"1 1 1 0 10 0101", "1 1 1 0 0 101", "1 1 1 1100 10 01100"};
+    static const char *const headers[3] = {"1 1 1 0 10 0101", "1 1 1 0 0 101", "1 1 1 1100 0 1100"};
     static const unsigned passes[3] = {1, 1, 3}, bodies[3] = {5, 5, 12};
     bool complete;
     for (int i = 0; i < 3; i++) {
@@ -337,7 +337,7 @@ static void random_block(uint64_t *seed, codeblock *cb, unsigned style, unsigned
         lengths[i] = length += test_random(seed) % 4 ? random_in(seed, 0, largest) : 0;
     if (style & J2K_STYLE_HT) /* a cleanup pass takes two bytes at least */
         for (unsigned i = 0; i < passes; i++)
-            length = lengths[i] += 2;
+            length = lengths[i] += 2 * (i + 1);
     uint8_t *data = ARENA_ALLOC(memory, uint8_t, length);
     uint16_t *layer_passes = ARENA_ALLOC(memory, uint16_t, layers);
     CHECK(data && layer_passes);

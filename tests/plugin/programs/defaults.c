@@ -1,5 +1,5 @@
-/* Parameters of the process from C: today's blosc2_grok_set_default_params, the text form, errors. Needs no Blosc2 library, but
- * its headers.
+/* Parameters of the process from C: blosc2_grok_set_default_params, the text form, errors. It needs Blosc2's
+ * headers, not its library.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +11,9 @@ static const int64_t zero[2] = {0, 0};
 static const int64_t block[2] = {32, 32};
 
 static void set(char *mode, double target, int resolutions, char *progression) {
-    blosc2_grok_set_default_params(zero, zero, mode ? 1 : 0, mode, &target, 2, progression, resolutions, block, 0, false,
-                                   -1, 0, zero, zero, GRK_FMT_UNK, GRK_FMT_J2K, false, 0, 0, 0, 0, 0, false,
-                                   GRK_RATE_CONTROL_BISECT, 0, 0, 0, 1, false);
+    blosc2_grok_set_default_params(zero, zero, mode ? 1 : 0, mode, &target, 2, progression, resolutions,
+                                   block, 0, false, -1, 0, zero, zero, GRK_FMT_UNK, GRK_FMT_J2K, false, 0, 0,
+                                   0, 0, 0, false, GRK_RATE_CONTROL_BISECT, 0, 0, 0, 1, false);
 }
 
 static void show(const char *what) {

@@ -1,5 +1,5 @@
-/* A program as they were written for the earlier plugin: Grok's names, parameters through codec_params, three-dimensional blocks.
- * It compiles as C and as C++. Usage: grok_names FILE.b2nd RATIO (0: lossless)
+/* A program as they were written for the earlier plugin: Grok's names, parameters through codec_params,
+ * blocks of three dimensions. It compiles as C and as C++. Usage: grok_names FILE.b2nd RATIO (0: lossless)
  * SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
 #include <stdio.h>
