@@ -27,7 +27,7 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c tests/kernels/*.c)
 HEADERS := $(wildcard include/*.h include/compat/*.h src/*.h src/simd/*.h plugin/*.h tools/*.h tests/unit/*.h tests/kernels/*.h)
 C_FILES := $(wildcard src/*.c src/simd/*.c plugin/*.c tools/*.c tests/unit/*.c tests/kernels/*.c fuzz/*.c examples/*.c bench/*.c)
 H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
-PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/blosc2_grok/*) $(wildcard plugin/*) $(ENGINE_SOURCES) $(HEADERS)
+PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
 .PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-unit sanitize-address sanitize-thread \
         sanitize-python bench lint format install clean distclean help
@@ -104,6 +104,7 @@ pytest: $(VENV)/.installed tool
 
 conformance: $(VENV)/.requirements tool
 	$(VPY) tests/conformance/run.py --part 1
+	$(VPY) tests/conformance/run.py --part 15 --set conformance --set valid
 
 bench: $(VENV)/.installed
 	$(VPY) bench/bench_quick.py

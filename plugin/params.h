@@ -7,7 +7,7 @@
 
 struct grk_cparameters;
 
-typedef enum quality_mode { QUALITY_NONE = 0, QUALITY_RATES = 1, QUALITY_DB = 2 } quality_mode;
+enum { QUALITY_NONE = 0, QUALITY_RATES = 1, QUALITY_DB = 2 }; /* of quality_mode */
 
 enum { AUTOMATIC = -1 }; /* of irreversible and mct */
 

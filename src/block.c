@@ -41,7 +41,9 @@ unsigned j2k_block_encode_batch(unsigned cpu, bool ht) {
 }
 
 unsigned j2k_block_decode_batch(unsigned cpu, bool ht) {
-    return !ht && (cpu & J2K_CPU_AVX512) ? 256 : 4; /* 32 lanes */
+    if (!(cpu & J2K_CPU_AVX512))
+        return 4;
+    return ht ? 64 : 256; /* 32 lanes both, but those of HT start together */
 }
 
 j2k_status j2k_blocks_encode(block_coder *coder, encode_job *jobs, size_t count, arena *out) {

@@ -140,27 +140,29 @@ static j2k_status run_encode_jobs(j2k_context *context, encode_job *jobs, size_t
     return j2k_workers_status(context);
 }
 
-j2k_status j2k_tile_sample_ht(j2k_context *context, tile *t, unsigned every, double bytes[MAX_BITPLANES]) {
+j2k_status j2k_tile_sample_blocks(j2k_context *context, tile *t, unsigned every, encode_job **jobs,
+                                  size_t *count) {
     block_ref *refs;
-    size_t count, n = 0;
+    size_t all;
     TRY(open_precincts(t, &context->work));
-    TRY(j2k_blocks_collect(t, true, &context->work, &refs, &count));
-    encode_job *jobs = ARENA_ALLOC(&context->work, encode_job, count / every + 1);
-    RETURN_IF(!jobs, J2K_ERROR_MEMORY);
-    ht_choice all = {.sets = MAX_BITPLANES};
-    /* The larger subbands have nearly all code-blocks, and nearly all bytes. */
-    for (size_t i = every / 2; i < count; i += every)
-        jobs[n++] = make_encode_job(&refs[i], all);
-    TRY(run_encode_jobs(context, jobs, n));
-    double share = n ? (double)count / (double)n : 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned planes = (jobs[i].num_passes + 2u) / 3;
-        for (unsigned plane = 0; plane < planes; plane++) {
-            unsigned pass = 3 * (planes - 1 - plane);
-            uint32_t before = pass ? jobs[i].passes[pass - 1].length : 0;
-            bytes[plane] += share * (jobs[i].passes[pass].length - before);
-        }
-    }
+    TRY(j2k_blocks_collect(t, true, &context->work, &refs, &all));
+    *jobs = ARENA_ALLOC(&context->work, encode_job, all / every + 1);
+    RETURN_IF(!*jobs, J2K_ERROR_MEMORY);
+    *count = 0;
+    ht_choice lowest = {.sets = 1};
+    for (size_t i = every / 2; i < all; i += every)
+        (*jobs)[(*count)++] = make_encode_job(&refs[i], lowest);
+    return J2K_OK;
+}
+
+j2k_status j2k_sampled_bytes(j2k_context *context, encode_job *jobs, size_t count, double *bytes) {
+    for (unsigned i = 0; i < context->num_workers; i++)
+        j2k_arena_reset(&context->workers[i].results);
+    TRY(run_encode_jobs(context, jobs, count));
+    *bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].num_passes)
+            *bytes += jobs[i].passes[jobs[i].num_passes - 1].length;
     return J2K_OK;
 }
 

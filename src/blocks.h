@@ -31,8 +31,11 @@ j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, a
  * code-block's data contradict themselves. */
 j2k_status j2k_tile_decode_blocks(j2k_context *context, tile *t, bool *sound);
 
-/* Encoder: add an estimate of the bytes that HT cleanup passes of each bit-plane would take for the whole
- * tile, from every `every`-th code-block. Memory is taken from the work arena. */
-j2k_status j2k_tile_sample_ht(j2k_context *context, tile *t, unsigned every, double bytes[MAX_BITPLANES]);
+/* Encoder: jobs for every `every`-th code-block of a tile, with only the lowest bit-plane's cleanup pass when
+ * they are HT. Memory is taken from the work arena. */
+j2k_status j2k_tile_sample_blocks(j2k_context *context, tile *t, unsigned every, encode_job **jobs,
+                                  size_t *count);
+/* Code them and say how many bytes they take; the workers' results are overwritten. */
+j2k_status j2k_sampled_bytes(j2k_context *context, encode_job *jobs, size_t count, double *bytes);
 
 #endif

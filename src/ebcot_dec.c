@@ -7,7 +7,7 @@
 
 struct ebcot_decoder {
     const dsp_kernels *dsp;
-    const ebcot_dec_kernels *kernels;
+    ebcot_dec_kernels kernels;
     ebcot_dec_tables tables;
     block_state block;
     ebcot_dec_lanes *lanes; /* may be NULL */
@@ -34,9 +34,11 @@ ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, ar
     if (!d)
         return NULL;
     d->dsp = dsp;
-    d->kernels = &EBCOT_DEC_KERNELS;
+    d->kernels = EBCOT_DEC_KERNELS;
     if ((cpu & J2K_CPU_AVX2) && j2k_ebcot_dec_kernels_avx2())
-        d->kernels = j2k_ebcot_dec_kernels_avx2();
+        d->kernels = *j2k_ebcot_dec_kernels_avx2();
+    if (cpu & J2K_CPU_AVX512)
+        j2k_ebcot_dec_assemble_avx512(&d->kernels);
     make_tables(&d->tables);
     d->block = (block_state){
         .tables = &d->tables,
@@ -49,7 +51,7 @@ ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, ar
         return NULL;
     d->lanes = NULL;
     if (cpu & J2K_CPU_AVX512)
-        d->lanes = j2k_ebcot_dec_lanes_create(&d->tables, d->kernels, dsp, d->samples, memory);
+        d->lanes = j2k_ebcot_dec_lanes_create(&d->tables, &d->kernels, dsp, d->samples, memory);
     return d;
 }
 
@@ -233,7 +235,7 @@ void j2k_ebcot_decode(ebcot_decoder *d, decode_job *jobs, size_t count) {
         if (d->lanes && j2k_ebcot_dec_lanes_take(&jobs[i]))
             group[waiting++] = &jobs[i];
         else
-            j2k_block_decode(&d->block, d->kernels, d->dsp, &jobs[i]);
+            j2k_block_decode(&d->block, &d->kernels, d->dsp, &jobs[i]);
         if (waiting < MAX_GROUP && i + 1 < count)
             continue;
         if (waiting >= EBCOT_DEC_LANES_MIN) {
@@ -241,7 +243,7 @@ void j2k_ebcot_decode(ebcot_decoder *d, decode_job *jobs, size_t count) {
             j2k_ebcot_dec_lanes_decode(d->lanes, group, waiting);
         } else {
             for (size_t k = 0; k < waiting; k++)
-                j2k_block_decode(&d->block, d->kernels, d->dsp, group[k]);
+                j2k_block_decode(&d->block, &d->kernels, d->dsp, group[k]);
         }
         waiting = 0;
     }

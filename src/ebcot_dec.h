@@ -127,6 +127,9 @@ struct ebcot_dec_kernels {
 /* NULL when the compiler or the processor family cannot. */
 const ebcot_dec_kernels *j2k_ebcot_dec_kernels_avx2(void);
 
+/* Replaces kernels->assemble, if that is possible. */
+void j2k_ebcot_dec_assemble_avx512(ebcot_dec_kernels *kernels);
+
 /* The decoder of many blocks at once: see simd/ebcot_dec_avx512.c. */
 typedef struct ebcot_dec_lanes ebcot_dec_lanes;
 
@@ -137,6 +140,6 @@ ebcot_dec_lanes *j2k_ebcot_dec_lanes_create(const ebcot_dec_tables *tables, cons
 bool j2k_ebcot_dec_lanes_take(const decode_job *job);
 void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *lanes, decode_job *const *jobs, size_t count);
 
-enum { EBCOT_DEC_LANES_MIN = 24 /* jobs from which on the lanes are faster */ };
+enum { EBCOT_DEC_LANES_MIN = 10 /* jobs from which on the lanes are faster */ };
 
 #endif

@@ -37,8 +37,8 @@ J2K_INLINE uint64_t quiet_columns(uint64_t w) {
 /* Samples of word i have become significant: show it to the words around, corners included for the
  * significance itself. A stripe does not see the one below it when contexts are vertically causal. (Bits 60
  * to 63 of words become meaningless by this.) */
-J2K_INLINE void ebcot_spread(uint64_t *s, uint64_t *n, size_t i, size_t pitch, bool causal, uint64_t became,
-                             uint64_t negative) {
+J2K_INLINE void ebcot_spread(uint64_t *s, uint64_t *n, ptrdiff_t i, ptrdiff_t pitch, bool causal,
+                             uint64_t became, uint64_t negative) {
     s[i - 1] |= became << 48;
     s[i + 1] |= became >> 48;
     n[i - 1] |= negative << 48;

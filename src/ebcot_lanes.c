@@ -18,9 +18,11 @@ struct lane_encoder {
     const lane_kernels *kernels;
     void *workspace;
     mq_lanes mq;
+    unsigned num_lanes;      /* of the vectors in use */
     int32_t left[MAX_LANES]; /* chunks to the end of the pass; idle lanes have many */
     unsigned busy;
-    lane lanes[MAX_LANES];
+    lane *lanes[MAX_LANES];
+    lane memory[MAX_LANES];
     /* the call's jobs */
     encode_job **jobs;
     size_t count, next_job;
@@ -61,9 +63,10 @@ lane_encoder *j2k_lane_encoder_create(const dsp_kernels *dsp, const lane_kernels
     kernels->prepare(workspace);
     memset(e->idle_symbols, LANE_NO_OP, sizeof e->idle_symbols);
     for (unsigned l = 0; l < kernels->num_lanes; l++) {
-        e->lanes[l].symbols = symbols + (size_t)l * SYMBOLS_PITCH;
-        e->lanes[l].data = data + (size_t)l * DATA_PITCH + 64;
-        e->lanes[l].data[-1] = 0;
+        e->lanes[l] = &e->memory[l];
+        e->lanes[l]->symbols = symbols + (size_t)l * SYMBOLS_PITCH;
+        e->lanes[l]->data = data + (size_t)l * DATA_PITCH + 64;
+        e->lanes[l]->data[-1] = 0;
     }
     return e;
 }
@@ -79,18 +82,18 @@ static void settle(mq_lanes *m) {
 
 static mq_registers get_registers(const lane_encoder *e, unsigned l) {
     const mq_lanes *m = &e->mq;
-    unsigned i = lane_element(l, e->kernels->num_lanes);
+    unsigned i = lane_element(l, e->num_lanes);
     size_t pending = 0;
     for (const uint16_t *event = m->pending; event < m->pending_end; event++)
         pending += *event >> 8 == l;
-    mq_registers mq = {m->next[l] + pending, (uint32_t)m->c_high[i] << 16 | m->c_low[i], m->a[i], m->b[i],
-                       m->ct[i]};
+    uint8_t *next = pending ? m->next[l] + pending : m->next[l]; /* NULL in a lane that never had a job */
+    mq_registers mq = {next, (uint32_t)m->c_high[i] << 16 | m->c_low[i], m->a[i], m->b[i], m->ct[i]};
     return mq;
 }
 
 static void put_registers(lane_encoder *e, unsigned l, const mq_registers *mq) {
     mq_lanes *m = &e->mq;
-    unsigned i = lane_element(l, e->kernels->num_lanes);
+    unsigned i = lane_element(l, e->num_lanes);
     m->next[l] = mq->next;
     m->c_high[i] = (uint16_t)(mq->c >> 16);
     m->c_low[i] = (uint16_t)mq->c;
@@ -142,7 +145,7 @@ static j2k_status take_job(lane_encoder *e, lane *lane, bool *found) {
 /* Go on to the next pass that the vectors have to code; passes that are raw or empty are done here, and
  * blocks that are complete are put out and replaced. */
 static j2k_status next_pass(lane_encoder *e, unsigned l) {
-    lane *lane = &e->lanes[l];
+    lane *lane = e->lanes[l];
     for (;;) {
         if (lane->pass == lane->coding.num_passes) {
             bool found;
@@ -181,7 +184,7 @@ static j2k_status next_pass(lane_encoder *e, unsigned l) {
 }
 
 static j2k_status end_pass(lane_encoder *e, unsigned l) {
-    lane *lane = &e->lanes[l];
+    lane *lane = e->lanes[l];
     if (j2k_coding_ends_segment(&lane->coding, lane->pass))
         settle(&e->mq);
     mq_registers mq = get_registers(e, l);
@@ -192,7 +195,7 @@ static j2k_status end_pass(lane_encoder *e, unsigned l) {
 
 /* Code the rest of a lane's block by the plain coder. */
 static j2k_status finish_lane(lane_encoder *e, unsigned l) {
-    lane *lane = &e->lanes[l];
+    lane *lane = e->lanes[l];
     block_coding *coding = &lane->coding;
     mq_registers mq = get_registers(e, l);
     mq_contexts contexts;
@@ -251,35 +254,82 @@ static void sort_jobs(encode_job **jobs, size_t count) {
     memcpy(jobs, sorted, count * sizeof *jobs);
 }
 
+/* Move the lanes that are at work to the front and halve the vectors. */
+static void narrow(lane_encoder *e) {
+    mq_registers registers[MAX_LANES / 2];
+    mq_contexts contexts[MAX_LANES / 2];
+    unsigned count = 0;
+    settle(&e->mq);
+    for (unsigned l = 0; l < e->num_lanes; l++) {
+        if (!e->mq.advance[l])
+            continue;
+        registers[count] = get_registers(e, l);
+        get_contexts(e, l, &contexts[count]);
+        lane *moved = e->lanes[l];
+        e->lanes[l] = e->lanes[count];
+        e->lanes[count] = moved;
+        e->mq.source[count] = e->mq.source[l];
+        e->left[count++] = e->left[l];
+    }
+    e->num_lanes /= 2;
+    for (unsigned l = 0; l < e->num_lanes; l++) {
+        const mq_registers idle = {NULL, 0, 0x8000, 0, 12};
+        put_registers(e, l, l < count ? &registers[l] : &idle);
+        e->mq.advance[l] = LANE_CHUNK;
+        if (l < count)
+            put_contexts(e, l, &contexts[l]);
+        else
+            make_idle(e, l);
+    }
+}
+
+/* Give every lane a job. */
+static j2k_status start_lanes(lane_encoder *e) {
+    memset(&e->mq, 0, sizeof e->mq);
+    e->mq.pending = e->mq.pending_end = e->mq.logs[0];
+    e->num_lanes = e->kernels->num_lanes;
+    if (e->kernels->run_narrow && e->count <= e->num_lanes / 2)
+        e->num_lanes /= 2;
+    e->busy = e->num_lanes;
+    for (unsigned l = 0; l < e->num_lanes; l++) {
+        const mq_registers idle = {NULL, 0, 0x8000, 0, 12};
+        put_registers(e, l, &idle);
+        e->lanes[l]->coding.num_passes = e->lanes[l]->pass = 0; /* "complete", with nothing to put out */
+        TRY(next_pass(e, l));
+    }
+    return J2K_OK;
+}
+
+/* Code to the next end of a pass in any lane. */
+static j2k_status run_lanes(lane_encoder *e) {
+    bool narrow_run = e->num_lanes < e->kernels->num_lanes;
+    int32_t chunks = IDLE;
+    for (unsigned l = 0; l < e->num_lanes; l++)
+        chunks = e->left[l] < chunks ? e->left[l] : chunks;
+    (narrow_run ? e->kernels->run_narrow : e->kernels->run)(&e->mq, (size_t)chunks);
+    for (unsigned l = 0; l < e->num_lanes; l++) {
+        e->left[l] -= chunks;
+        if (e->left[l] == 0)
+            TRY(end_pass(e, l));
+    }
+    return J2K_OK;
+}
+
 j2k_status j2k_lanes_encode(lane_encoder *e, encode_job **jobs, size_t count, arena *out) {
-    unsigned num_lanes = e->kernels->num_lanes;
     sort_jobs(jobs, count);
     e->jobs = jobs;
     e->count = count;
     e->next_job = 0;
     e->out = out;
-    e->busy = num_lanes;
-    memset(&e->mq, 0, sizeof e->mq);
-    e->mq.pending = e->mq.pending_end = e->mq.logs[0];
-    for (unsigned l = 0; l < num_lanes; l++) {
-        mq_registers mq = {e->lanes[l].data, 0, 0x8000, 0, 12};
-        put_registers(e, l, &mq);
-        e->lanes[l].coding.num_passes = e->lanes[l].pass = 0; /* "complete", with nothing to put out */
-        TRY(next_pass(e, l));
-    }
+    TRY(start_lanes(e));
     while (e->busy > e->kernels->few_lanes || (e->busy && e->next_job < count)) {
-        int32_t chunks = IDLE;
-        for (unsigned l = 0; l < num_lanes; l++)
-            chunks = e->left[l] < chunks ? e->left[l] : chunks;
-        e->kernels->run(&e->mq, (size_t)chunks);
-        for (unsigned l = 0; l < num_lanes; l++) {
-            e->left[l] -= chunks;
-            if (e->left[l] == 0)
-                TRY(end_pass(e, l));
-        }
+        if (e->kernels->run_narrow && e->num_lanes == e->kernels->num_lanes && e->next_job == count &&
+            e->busy <= e->num_lanes / 2)
+            narrow(e);
+        TRY(run_lanes(e));
     }
     settle(&e->mq);
-    for (unsigned l = 0; l < num_lanes; l++)
+    for (unsigned l = 0; l < e->num_lanes; l++)
         if (e->mq.advance[l])
             TRY(finish_lane(e, l));
     return J2K_OK;

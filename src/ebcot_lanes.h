@@ -62,6 +62,8 @@ typedef struct lane_kernels {
                          pass_symbols *passes);
     /* Code `chunks` chunks in every lane. */
     void (*run)(mq_lanes *lanes, size_t chunks);
+    /* The same with half as many lanes, for when no more are at work; NULL when that is no faster. */
+    void (*run_narrow)(mq_lanes *lanes, size_t chunks);
 } lane_kernels;
 
 /* Put a finished byte in its place. */
@@ -71,6 +73,7 @@ J2K_INLINE void lane_byte(uint8_t **next, uint16_t event) {
 }
 
 void j2k_mq_lanes_run_avx512(mq_lanes *lanes, size_t chunks);
+void j2k_mq_lanes_run_avx512vl(mq_lanes *lanes, size_t chunks); /* 32 lanes */
 void j2k_mq_lanes_run_avx2(mq_lanes *lanes, size_t chunks);
 extern const lane_kernels j2k_lanes_avx512, j2k_lanes_avx2;
 

@@ -21,6 +21,7 @@ typedef struct encoder {
     ht_choice ht;
     bool ht_by_step; /* HT: the quantiser step alone makes the quality of the last layer; */
     double ht_step;  /* that step, 0: to be chosen */
+    double ht_power; /* bytes go with the step to the power of minus this */
     tile *tiles;
     uint32_t num_tiles;
     block_ref *refs; /* all code-blocks of all tiles */

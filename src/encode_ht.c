@@ -13,53 +13,91 @@
  * out. */
 
 enum {
-    SAMPLED_TILES = 16,  /* tiles looked at, at most */
-    SAMPLED_BLOCKS = 96, /* code-blocks that are enough for an estimate */
+    SAMPLED_TILES = 16,       /* tiles looked at, at most */
+    SAMPLED_POINTS = 1 << 23, /* samples in them, about */
+    SAMPLED_BLOCKS = 64,      /* code-blocks that are enough for an estimate */
+    MAX_ESTIMATES = 8,
     MAX_TRIALS = 9
 };
 
 /* How near is near enough: at least so much of the bytes or the error allowed. */
-static const double ENOUGH_BYTES = 0.985, ENOUGH_ERROR = 0.97;
+static const double ENOUGH_BYTES = 0.975, ENOUGH_ERROR = 0.97;
 
-static j2k_status sample_tiles(encoder *e, double bytes[MAX_BITPLANES]) {
+typedef struct sample {
+    encode_job *jobs[SAMPLED_TILES];
+    size_t counts[SAMPLED_TILES];
+    unsigned num_tiles;
+    double share; /* bytes of the image for one of the sample */
+} sample;
+
+/* Transform some tiles and choose code-blocks; all stays in the work arena. */
+static j2k_status take_sample(encoder *e, sample *s) {
     j2k_context *context = e->context;
     uint32_t tiles = e->cs.siz.tiles_x * e->cs.siz.tiles_y;
-    uint32_t every = (tiles + SAMPLED_TILES - 1) / SAMPLED_TILES;
+    double affordable = fmax(SAMPLED_POINTS / ((double)e->num_samples / tiles), 1);
+    double every_tile = ceil(tiles / fmin(affordable, SAMPLED_TILES));
     double blocks = (double)e->num_samples / (e->options.codeblock_width * e->options.codeblock_height);
-    unsigned every_block = (unsigned)fmin(fmax(blocks / every / SAMPLED_BLOCKS, 1), 16);
+    unsigned every = (unsigned)fmin(fmax(blocks / every_tile / SAMPLED_BLOCKS, 1), 24);
     image_window window = {e->image, e->areas};
-    for (uint32_t i = 0; i < tiles; i += every) {
-        tile t;
-        double tile_bytes[MAX_BITPLANES] = {0};
-        memset(&t, 0, sizeof t);
-        j2k_arena_reset(&context->work);
-        TRY(j2k_tile_build(&t, &e->cs.siz, i, &e->cs.style, e->cs.components, &context->work,
+    j2k_arena_reset(&context->work);
+    for (double i = 0; i < tiles && s->num_tiles < SAMPLED_TILES; i += every_tile, s->num_tiles++) {
+        tile *t = ARENA_ALLOC_ZERO(&context->work, tile, 1);
+        RETURN_IF(!t, J2K_ERROR_MEMORY);
+        TRY(j2k_tile_build(t, &e->cs.siz, (uint32_t)i, &e->cs.style, e->cs.components, &context->work,
                            &context->diag));
-        TRY(j2k_tile_forward(context, &t, window));
-        TRY(j2k_tile_sample_ht(context, &t, every_block, tile_bytes));
-        for (unsigned plane = 0; plane < MAX_BITPLANES; plane++)
-            bytes[plane] += tile_bytes[plane] * every;
+        TRY(j2k_tile_forward(context, t, window));
+        TRY(j2k_tile_sample_blocks(context, t, every, &s->jobs[s->num_tiles], &s->counts[s->num_tiles]));
     }
-    for (unsigned i = 0; i < context->num_workers; i++)
-        j2k_arena_reset(&context->workers[i].results);
+    s->share = (double)tiles / s->num_tiles * every;
+    return J2K_OK;
+}
+
+/* Bytes of the image when steps are `factor` times as large as before. */
+static j2k_status estimate_bytes(encoder *e, sample *s, double factor, double *bytes) {
+    *bytes = 0;
+    for (unsigned i = 0; i < s->num_tiles; i++) {
+        for (size_t k = 0; k < s->counts[i]; k++)
+            s->jobs[i][k].source.inverse_step /= (float)factor;
+        double tile_bytes;
+        TRY(j2k_sampled_bytes(e->context, s->jobs[i], s->counts[i], &tile_bytes));
+        *bytes += tile_bytes * s->share;
+    }
     return J2K_OK;
 }
 
 j2k_status j2k_encode_choose_ht_step(encoder *e, double wanted, double *step) {
-    double bytes[MAX_BITPLANES] = {0};
-    TRY(sample_tiles(e, bytes));
-    wanted = fmax(wanted, 16);
-    /* Where the bytes of bit-plane `plane` and the next are above and below what is wanted; beyond the lowest
-     * each one adds as much as the lowest did. */
-    double position = 0;
-    unsigned plane = 0;
-    while (plane + 2 < MAX_BITPLANES && bytes[plane + 1] > wanted)
-        plane++;
-    if (bytes[0] <= wanted && bytes[0] > bytes[1])
-        position = -(wanted - bytes[0]) / (bytes[0] - bytes[1]);
-    else if (bytes[plane] > wanted)
-        position = plane + log(bytes[plane] / wanted) / log(bytes[plane] / fmax(bytes[plane + 1], 1));
-    *step = e->base_step * exp2(fmin(fmax(position, -12), MAX_BITPLANES));
+    sample s = {0};
+    TRY(take_sample(e, &s));
+    /* log2 of factors: too many bytes at low, too few at high */
+    double now = 0, coded = 0, low = -12, high = 24, bytes;
+    double low_bytes = 0, high_bytes = 0, before = 0, before_bytes = 0;
+    wanted = fmax((1 + ENOUGH_BYTES) / 2 * wanted, 16);
+    e->ht_power = 0.7;
+    for (unsigned i = 0; i < MAX_ESTIMATES; i++) {
+        TRY(estimate_bytes(e, &s, exp2(now - coded), &bytes));
+        coded = now;
+        bytes = fmax(bytes, 1);
+        if (before_bytes > 0 && fabs(coded - before) > 0.02)
+            e->ht_power = fmin(fmax(log2(before_bytes / bytes) / (coded - before), 0.3), 2);
+        before = coded;
+        before_bytes = bytes;
+        if (fabs(bytes / wanted - 1) < 0.005)
+            break;
+        if (bytes > wanted) {
+            low = now;
+            low_bytes = bytes;
+        } else {
+            high = now;
+            high_bytes = bytes;
+        }
+        if (low_bytes > 0 && high_bytes > 0)
+            now = low + (high - low) * log(low_bytes / wanted) / log(low_bytes / high_bytes);
+        else
+            now = fmin(fmax(now + log2(bytes / wanted) / e->ht_power, low), high);
+    }
+    for (unsigned i = 0; i < e->context->num_workers; i++)
+        j2k_arena_reset(&e->context->workers[i].results);
+    *step = e->base_step * exp2(coded);
     return J2K_OK;
 }
 
@@ -73,8 +111,7 @@ static double next_step(const encoder *e, const step_search *s, double allowed) 
     }
     double step = s->good_step > 0 ? s->good_step : s->bad_step;
     double value = s->good_step > 0 ? s->good_value : s->bad_value;
-    /* Bytes go with about the power -0.7 of the step, errors with 1.5. */
-    double power = ratio ? -1 / 0.7 : 1 / 1.5;
+    double power = ratio ? -1 / e->ht_power : 1 / 1.5; /* errors go with about this power of the step */
     return step * fmin(fmax(pow(aim / fmax(value, aim * 1e-3), power), 0.1), 10);
 }
 

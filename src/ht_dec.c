@@ -12,7 +12,16 @@ ht_decoder *j2k_ht_decoder_create(const dsp_kernels *dsp, unsigned cpu, arena *m
     if (!decoder)
         return NULL;
     decoder->dsp = dsp;
-    decoder->cpu = cpu;
+    decoder->lanes = NULL;
+#if defined(__GNUC__) && defined(__x86_64__)
+    if (cpu & J2K_CPU_AVX512) {
+        decoder->lanes = j2k_arena_alloc(memory, 1, j2k_ht_decode_workspace_avx512);
+        if (!decoder->lanes)
+            return NULL;
+    }
+#else
+    (void)cpu;
+#endif
     return decoder;
 }
 
@@ -89,48 +98,9 @@ static bit_string unstuff_vlc(const ht_set *set, uint8_t *out) {
 
 /* ---- MEL ---- */
 
-static void mel_begin(mel_decoder *m, const ht_set *set) {
-    memset(m, 0, sizeof *m);
-    m->next = set->cleanup + (set->cleanup_size - set->suffix_size);
-    m->end = set->cleanup + set->cleanup_size - 1;
-}
-
-/* Bytes are read from the top bit down, those behind FF have 7 bits; beyond the end all bits are set. */
-static void mel_fill(mel_decoder *m) {
-    while (m->available <= 48) {
-        unsigned byte = 0xFF, count = m->stuffed ? 7 : 8;
-        if (m->next < m->end) {
-            byte = *m->next++;
-            if (m->next == m->end)
-                byte |= 0xF; /* there the low bits of Scup are */
-        }
-        m->bits |= (uint64_t)(byte & (0xFFu >> (8 - count))) << (64 - m->available - count);
-        m->available += count;
-        m->stuffed = byte == 0xFF;
-    }
-}
-
-static void mel_next_run(mel_decoder *m) {
-    if (m->available < 8)
-        mel_fill(m);
-    unsigned exponent = (unsigned)(HT_MEL_EXPONENTS >> 4 * m->state) & 15;
-    if (m->bits >> 63) {
-        m->zeros = 1u << exponent;
-        m->one = false;
-        m->state += m->state < 12;
-        exponent = 0;
-    } else {
-        m->zeros = (unsigned)(m->bits >> (63 - exponent)); /* the top bit is 0 */
-        m->one = true;
-        m->state -= m->state > 0;
-    }
-    m->bits <<= 1 + exponent;
-    m->available -= 1 + exponent;
-}
-
 static unsigned mel_event(mel_decoder *m) {
     while (!m->zeros && !m->one)
-        mel_next_run(m);
+        ht_mel_next_run(m);
     if (m->zeros) {
         m->zeros--;
         return 0;
@@ -294,7 +264,7 @@ bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, uns
     unsigned columns = (width + 1) / 2;
     size_t prefix = set->cleanup_size - set->suffix_size;
     vlc_reader v = {.string = unstuff_vlc(set, d->vlc)};
-    mel_begin(&v.mel, set);
+    ht_mel_begin(&v.mel, set);
     magsgn_reader m = {
         .string =
             unstuff_forward(set->cleanup, prefix < HT_MAX_MAGSGN ? prefix : HT_MAX_MAGSGN, 0xFF, d->magsgn),
@@ -398,7 +368,8 @@ static void refine_magnitudes(refinement *r, const bit_string *s) {
     }
 }
 
-static void decode_refinement(ht_decoder *d, const ht_set *set, const decode_job *job) {
+static void decode_refinement(ht_decoder *d, const ht_set *set, const decode_job *job, int32_t *samples,
+                              size_t stride) {
     refinement r = {
         .cleanup = d->cleanup_nibbles,
         .now = d->nibbles,
@@ -408,8 +379,8 @@ static void decode_refinement(ht_decoder *d, const ht_set *set, const decode_job
         .plane = set->plane - 1,
         .half = midpoint(set->plane - 1, job->sink.irreversible),
         .causal = job->style & J2K_STYLE_CAUSAL,
-        .samples = d->samples,
-        .stride = job->width,
+        .samples = samples,
+        .stride = stride,
     };
     find_significant(&r);
     uint32_t size = set->refinement_size;
@@ -437,7 +408,7 @@ typedef struct chunk_cursor {
 } chunk_cursor;
 
 /* The next `size` bytes, copied when they came in pieces. NULL when there are fewer, or too many pieces. */
-static const uint8_t *next_bytes(chunk_cursor *cursor, uint32_t size, uint8_t *copy) {
+static const uint8_t *next_bytes(chunk_cursor *cursor, uint32_t size, uint8_t *copy, bool *in_pieces) {
     const uint8_t *whole = NULL;
     for (uint32_t done = 0; done < size;) {
         const data_chunk *chunk = cursor->chunk;
@@ -453,6 +424,7 @@ static const uint8_t *next_bytes(chunk_cursor *cursor, uint32_t size, uint8_t *c
                 return NULL;
             memcpy(copy + done, chunk->data + cursor->offset, part);
             whole = copy;
+            *in_pieces = true;
         }
         done += part;
         cursor->offset += part;
@@ -488,7 +460,7 @@ static bool find_set(ht_decoder *d, const decode_job *job, ht_set *set) {
             continue;
         }
         bool is_cleanup = last % 3 == 0;
-        const uint8_t *data = next_bytes(&cursor, seg->size, d->pieces[!is_cleanup]);
+        const uint8_t *data = next_bytes(&cursor, seg->size, d->pieces[!is_cleanup], &set->in_pieces);
         if (!data)
             return false;
         if (!is_cleanup) {
@@ -515,29 +487,104 @@ static bool find_set(ht_decoder *d, const decode_job *job, ht_set *set) {
     return true;
 }
 
-static j2k_status decode_block(ht_decoder *d, decode_job *job) {
-    ht_set set;
-    job->sound = find_set(d, job, &set);
-    if (!set.cleanup_size) {
+/* Find what to decode of a job; a block without anything is stored as zeros. */
+static j2k_status prepare_block(ht_decoder *d, decode_job *job, ht_set *set, bool *found) {
+    job->sound = find_set(d, job, set);
+    *found = set->cleanup_size != 0;
+    if (!*found)
         j2k_zero_block(&job->sink);
-        return J2K_OK;
-    }
-    RETURN_IF(set.plane > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
-    if (!j2k_ht_decode_cleanup(d, &set, job->width, job->height, job->sink.irreversible, d->samples,
-                               job->width)) {
-        job->sound = false;
-    } else if (set.refinements) {
-        if (set.plane == 0) /* no bit-plane is left to refine */
-            job->sound = false;
-        else
-            decode_refinement(d, &set, job);
-    }
-    j2k_dequantise_block(d->dsp, &job->sink, d->samples, job->width);
+    RETURN_IF(*found && set->plane > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
     return J2K_OK;
 }
 
+/* What is left to do when the cleanup pass is decoded. */
+static void finish_block(ht_decoder *d, decode_job *job, const ht_set *set, bool sound, int32_t *samples,
+                         size_t stride) {
+    if (!sound) {
+        job->sound = false;
+    } else if (set->refinements) {
+        if (set->plane == 0) /* no bit-plane is left to refine */
+            job->sound = false;
+        else
+            decode_refinement(d, set, job, samples, stride);
+    }
+    j2k_dequantise_block(d->dsp, &job->sink, samples, (ptrdiff_t)stride);
+}
+
+static void decode_alone(ht_decoder *d, decode_job *job, const ht_set *set) {
+    bool sound = j2k_ht_decode_cleanup(d, set, job->width, job->height, job->sink.irreversible, d->samples[0],
+                                       job->width);
+    finish_block(d, job, set, sound, d->samples[0], job->width);
+}
+
+#if defined(__GNUC__) && defined(__x86_64__)
+/* Blocks that lanes can decode; the others have to be decoded in plain C. */
+static bool lanes_take(const decode_job *job, const ht_set *set) {
+    return job->width <= 64 && job->height <= 64 && set->plane <= 14;
+}
+
+static void decode_lanes(ht_decoder *d, decode_job *const *jobs, const ht_lane_block *blocks,
+                         unsigned count) {
+    if (count < HT_FEW_LANES) {
+        for (unsigned i = 0; i < count; i++)
+            decode_alone(d, jobs[i], blocks[i].set);
+        return;
+    }
+    j2k_ht_lanes_read_quads_avx512(d->lanes, blocks, count);
+    for (unsigned i = 0, n; i < count; i += n) {
+        int32_t *samples[2] = {d->samples[0], d->samples[1]};
+        bool done[2];
+        n = j2k_ht_lanes_read_samples_avx512(d->lanes, i, count, samples, done);
+        for (unsigned k = 0; k < n; k++)
+            if (done[k])
+                finish_block(d, jobs[i + k], blocks[i + k].set, true, samples[k], 64);
+        for (unsigned k = 0; k < n; k++) /* this overwrites samples */
+            if (!done[k])
+                decode_alone(d, jobs[i + k], blocks[i + k].set);
+    }
+}
+
+static j2k_status decode_many(ht_decoder *d, decode_job *jobs, size_t count) {
+    ht_set sets[HT_MAX_LANES];
+    ht_lane_block blocks[HT_MAX_LANES];
+    decode_job *waiting[HT_MAX_LANES];
+    unsigned n = 0;
+    for (size_t i = 0; i < count; i++) {
+        ht_set set;
+        bool found;
+        TRY(prepare_block(d, &jobs[i], &set, &found));
+        if (!found)
+            continue;
+        /* Segments in pieces are in a buffer that the next block is going to use. */
+        if (!lanes_take(&jobs[i], &set) || set.in_pieces) {
+            decode_alone(d, &jobs[i], &set);
+            continue;
+        }
+        sets[n] = set;
+        waiting[n] = &jobs[i];
+        blocks[n] = (ht_lane_block){&sets[n], jobs[i].width, jobs[i].height,
+                                    midpoint(set.plane, jobs[i].sink.irreversible)};
+        if (++n == HT_MAX_LANES) {
+            decode_lanes(d, waiting, blocks, n);
+            n = 0;
+        }
+    }
+    decode_lanes(d, waiting, blocks, n);
+    return J2K_OK;
+}
+#endif
+
 j2k_status j2k_ht_decode(ht_decoder *decoder, decode_job *jobs, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        TRY(decode_block(decoder, &jobs[i]));
+#if defined(__GNUC__) && defined(__x86_64__)
+    if (decoder->lanes && count >= HT_FEW_LANES)
+        return decode_many(decoder, jobs, count);
+#endif
+    for (size_t i = 0; i < count; i++) {
+        ht_set set;
+        bool found;
+        TRY(prepare_block(decoder, &jobs[i], &set, &found));
+        if (found)
+            decode_alone(decoder, &jobs[i], &set);
+    }
     return J2K_OK;
 }

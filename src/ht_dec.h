@@ -3,6 +3,8 @@
 #ifndef J2K_HT_DEC_H
 #define J2K_HT_DEC_H
 
+#include <string.h>
+
 #include "ht.h"
 
 enum {
@@ -24,6 +26,7 @@ typedef struct ht_set {
     uint32_t refinement_size; /* Lref */
     unsigned refinements;     /* passes behind the cleanup pass, 0 to 2 */
     unsigned plane;           /* of the cleanup pass */
+    bool in_pieces;           /* a segment had to be copied */
 } ht_set;
 
 /* A string of bits without stuffing, padded behind its end. */
@@ -43,10 +46,49 @@ typedef struct mel_decoder {
     bool stuffed;   /* the last byte was FF */
 } mel_decoder;
 
+static inline void ht_mel_begin(mel_decoder *m, const ht_set *set) {
+    memset(m, 0, sizeof *m);
+    m->next = set->cleanup + (set->cleanup_size - set->suffix_size);
+    m->end = set->cleanup + set->cleanup_size - 1;
+}
+
+/* Bytes are read from the top bit down, those behind FF have 7 bits; beyond the end all bits are set. */
+static inline void ht_mel_fill(mel_decoder *m) {
+    while (m->available <= 48) {
+        unsigned byte = 0xFF, count = m->stuffed ? 7 : 8;
+        if (m->next < m->end) {
+            byte = *m->next++;
+            if (m->next == m->end)
+                byte |= 0xF; /* there the low bits of Scup are */
+        }
+        m->bits |= (uint64_t)(byte & (0xFFu >> (8 - count))) << (64 - m->available - count);
+        m->available += count;
+        m->stuffed = byte == 0xFF;
+    }
+}
+
+static inline void ht_mel_next_run(mel_decoder *m) {
+    if (m->available < 8)
+        ht_mel_fill(m);
+    unsigned exponent = (unsigned)(HT_MEL_EXPONENTS >> 4 * m->state) & 15;
+    if (m->bits >> 63) {
+        m->zeros = 1u << exponent;
+        m->one = false;
+        m->state += m->state < 12;
+        exponent = 0;
+    } else {
+        m->zeros = (unsigned)(m->bits >> (63 - exponent)); /* the top bit is 0 */
+        m->one = true;
+        m->state -= m->state > 0;
+    }
+    m->bits <<= 1 + exponent;
+    m->available -= 1 + exponent;
+}
+
 struct ht_decoder {
     const dsp_kernels *dsp;
-    unsigned cpu;
-    int32_t samples[MAX_BLOCK_SIZE + 16];
+    void *lanes; /* workspace of the version that decodes many blocks at once, NULL: there is none */
+    int32_t samples[2][MAX_BLOCK_SIZE + 64];
     uint32_t
         quads[HT_MAX_QUAD_COLUMNS + 4]; /* of the current quad-row: table entry, offset u in bits 0 to 7 */
     uint8_t
@@ -65,5 +107,24 @@ struct ht_decoder {
  * when the data contradict themselves; samples from there on are 0. */
 bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, unsigned height,
                            bool irreversible, int32_t *samples, size_t stride);
+
+/* ---- many code-blocks at once ---- */
+
+enum { HT_MAX_LANES = 32, HT_FEW_LANES = 3 };
+
+/* A code-block of at most 64 x 64 samples, with a bit-plane of at most 14. */
+typedef struct ht_lane_block {
+    const ht_set *set;
+    unsigned width, height;
+    int32_t half; /* the midpoint's bit */
+} ht_lane_block;
+
+extern const size_t j2k_ht_decode_workspace_avx512;
+/* Read MEL and VLC of up to HT_MAX_LANES blocks. */
+void j2k_ht_lanes_read_quads_avx512(void *workspace, const ht_lane_block *blocks, unsigned count);
+/* Then, of blocks `first` and first + 1 as far as they go together, read MagSgn into samples[] of 64 x 64.
+ * Returns how many blocks, 1 or 2; done[]: false where it has to be done in plain C. */
+unsigned j2k_ht_lanes_read_samples_avx512(void *workspace, unsigned first, unsigned count,
+                                          int32_t *samples[2], bool done[2]);
 
 #endif

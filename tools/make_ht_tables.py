@@ -30,10 +30,8 @@ def decode_table(rows, initial):
     table = [0] * 1024
     for context, rho, u_off, known, ones, codeword, length in rows:
         bits = [rho >> i & 1 for i in range(4)]
-        if initial:  # what the quad adds to the context of its right neighbour, equation (1) of 7.3.5
-            right = (bits[0] | bits[1]) | bits[2] << 1 | bits[3] << 2
-        else:
-            right = (bits[2] | bits[3]) << 1
+        # What the quad adds to the context of its right neighbour (7.3.5).
+        right = (bits[0] | bits[1]) | bits[2] << 1 | bits[3] << 2 if initial else (bits[2] | bits[3]) << 1
         entry = rho << 8 | known << 12 | ones << 16 | (sum(bits) > 1) << 20 | u_off << 21 | right << 24 | length << 28
         for rest in range(1 << (7 - length)):
             table[context << 7 | rest << length | codeword] = entry
@@ -68,7 +66,7 @@ def pair_entry(u0, u1, initial):
     if initial and u0 > 2 and u1 > 2:
         parts = prefix_and_suffix(u0 - 2) + prefix_and_suffix(u1 - 2)
     elif initial and u0 > 2 and u1 > 0:
-        parts = prefix_and_suffix(u0) + (u1 - 1, 1, 0, 0)
+        parts = (*prefix_and_suffix(u0), u1 - 1, 1, 0, 0)
     else:
         parts = prefix_and_suffix(u0) + prefix_and_suffix(u1)
     value = length = 0
@@ -95,9 +93,7 @@ def main():
     print(" * SPDX-License-Identifier: BSD-3-Clause */")
     print('#include "ht.h"\n\n/* clang-format off */')
     decode = [decode_table(r, i == 0) for i, r in enumerate(rows)]
-    encode = [
-        [encode_entry(r, i >> 8, i >> 4 & 15, i & 15) for i in range(2048)] for r in rows
-    ]
+    encode = [[encode_entry(r, i >> 8, i >> 4 & 15, i & 15) for i in range(2048)] for r in rows]
     pairs = [[pair_entry(i & 15, i >> 4, initial) for i in range(256)] for initial in (True, False)]
     emit("uint32_t j2k_ht_decode_cxtvlc[2][1024]", decode, 8, 8, "u")
     emit("uint32_t j2k_ht_encode_cxtvlc[2][2048]", encode, 6, 10, "u")

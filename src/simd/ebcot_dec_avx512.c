@@ -33,7 +33,7 @@ enum {
     /* Lanes are kept off each other's cache sets. */
     LANE_MEMORY = (NUM_STATE_ARRAYS * LANE_WORDS + 511) / 512 * 512 + 5 * 8,
     LANE_RUN = 14,    /* number of the run-length context */
-    SCALAR_BELOW = 5, /* so few blocks are left to the scalar decoder */
+    SCALAR_BELOW = 8, /* so few blocks are left to the scalar decoder */
 };
 
 /* Arrays of a lane's block, in units of LANE_WORDS: the order of block_state. */
@@ -258,24 +258,28 @@ static inline uint64_t turn_left(uint64_t x, unsigned count) {
     return x << (count & 63) | x >> (-count & 63);
 }
 
+static inline unsigned popcount(unsigned x) {
+    return (unsigned)_mm_popcnt_u32(x);
+}
+
 /* One element of a vector in memory. */
-static inline uint32_t get(const vec *v, unsigned lane_index) {
+J2K_INLINE uint32_t get(const vec *v, unsigned lane_index) {
     uint32_t x;
     memcpy(&x, (const char *)v + 4 * lane_index, 4);
     return x;
 }
 
-static inline void set(vec *v, __mmask16 lane_bit, uint32_t x) {
+J2K_INLINE void set(vec *v, __mmask16 lane_bit, uint32_t x) {
     *v = _mm512_mask_set1_epi32(*v, lane_bit, (int)x);
 }
 
-static inline void set64(vec *low, vec *high, __mmask16 lane_bit, uint64_t x) {
+J2K_INLINE void set64(vec *low, vec *high, __mmask16 lane_bit, uint64_t x) {
     set(low, lane_bit, (uint32_t)x);
     set(high, lane_bit, (uint32_t)(x >> 32));
 }
 
 /* Write a finished chunk back. */
-static inline void end_chunk(lane *l, uint64_t w, uint64_t n) {
+J2K_INLINE void end_chunk(lane *l, uint64_t w, uint64_t n) {
     uint64_t *own = l->words + l->word;
     if (l->kind == PASS_REFINEMENT) {
         l->magnitude[l->word] |= n;
@@ -296,7 +300,7 @@ static inline void end_chunk(lane *l, uint64_t w, uint64_t n) {
 }
 
 /* The chunks of a stripe that have members. */
-static inline uint8_t scan_stripe(const lane *l) {
+J2K_INLINE uint8_t scan_stripe(const lane *l) {
     uint64_t *words = l->words + l->first;
     const __mmask8 chunks = l->chunks;
     vec w = _mm512_maskz_loadu_epi64(chunks, words + SIGNIFICANT);
@@ -319,7 +323,7 @@ static inline uint8_t scan_stripe(const lane *l) {
 }
 
 /* Give the lane its next chunk with members. False at the end of the pass. */
-static inline bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit) {
+J2K_INLINE bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit) {
     uint64_t w, n = 0, x = 0, members, *own;
     for (;;) {
         while (l->todo == 0) {
@@ -494,8 +498,12 @@ static __attribute__((noinline)) bool next_pass(ebcot_dec_lanes *all, lane_group
     return true;
 }
 
-/* Give every idle lane of a group its next work. */
-J2K_INLINE void feed(ebcot_dec_lanes *all, lane_group *g, lane *lanes, unsigned idle) {
+/* Give every lane of a group that has no members left its next work, when an eighth of the lanes are so far:
+ * one alone would be fed at the price of more interruptions. */
+J2K_INLINE void feed(ebcot_dec_lanes *all, lane_group *g, lane *lanes) {
+    unsigned idle = g->alive & _mm512_testn_epi32_mask(_mm512_or_si512(g->m0, g->m1), _mm512_set1_epi32(-1));
+    if (!idle || 8 * popcount(idle) < popcount(g->alive))
+        return;
     do {
         unsigned index = lowest_bit64(idle), turned = get(&g->turned, index);
         __mmask16 lane_bit = (__mmask16)(1u << index);
@@ -556,7 +564,7 @@ typedef struct decision {
     vec m0, m1, w0, n0, x0;
     vec context, if_mps, if_lps, qe;
     __mmask16 active;          /* lanes that decide */
-    __mmask16 plain;           /* neither a sign nor a refinement */
+    __mmask16 rest;            /* a sign or a refinement: nothing follows from the decision */
     __mmask16 run;             /* a run-length decision */
     __mmask16 odd, high, flip; /* bits of the context */
     __mmask16 mps;
@@ -595,8 +603,8 @@ J2K_INLINE void find_context(const lane_group *g, const lane_tables *t, decision
     __mmask16 special = _mm512_mask_test_epi32_mask(_knot_mask16(g->significance), d->x0, CONSTANT(one));
     context = _mm512_mask_mov_epi32(context, special, g->special);
     d->context = _mm512_mask_mov_epi32(context, g->sign, k);
-    d->plain = _kor_mask16(g->refine, g->sign);
-    d->run = _kandn_mask16(d->plain, special);
+    d->rest = _kor_mask16(g->refine, g->sign);
+    d->run = _kandn_mask16(d->rest, special);
 }
 
 /* The context's state, and what table C.2 says about it. */
@@ -629,7 +637,7 @@ J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const u
     s[2] = _mm512_mask_xor_epi32(s[2], _kand_mask16(d->high, even), s[2], change);
     s[3] = _mm512_mask_xor_epi32(s[3], _kand_mask16(d->high, odd), s[3], change);
 
-    const __mmask16 found = _kandn_mask16(d->plain, bit), sign = g->sign;
+    const __mmask16 found = _kandn_mask16(d->rest, bit), sign = g->sign;
     vec m0 = d->m0;
     m0 = _mm512_mask_andnot_epi32(m0, _knot_mask16(found), CONSTANT(one), m0);
     m0 = _mm512_mask_and_epi32(m0, _kandn_mask16(found, d->run), m0, CONSTANT(not_run));
@@ -640,7 +648,7 @@ J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const u
     g->x0 =
         _mm512_mask_andnot_epi32(d->x0, _kandn_mask16(g->significance, sign), CONSTANT(column_reach), d->x0);
     g->w0 = _mm512_mask_or_epi32(d->w0, sign, d->w0, CONSTANT(own_bit));
-    __mmask16 negative = _kand_mask16(d->plain, _kxor_mask16(bit, d->flip));
+    __mmask16 negative = _kand_mask16(d->rest, _kxor_mask16(bit, d->flip));
     g->n0 = _mm512_mask_or_epi32(d->n0, negative, d->n0, CONSTANT(own_bit));
     g->sign = found;
     g->m1 = d->m1;
@@ -680,10 +688,6 @@ J2K_INLINE void step2(lane_group *g, const lane_tables *t, const uint8_t *base) 
     follow(g + 1, t, &e, base);
 }
 
-J2K_INLINE unsigned idle_lanes(const lane_group *g) {
-    return g->alive & _mm512_testn_epi32_mask(g->m0, g->m0) & _mm512_testn_epi32_mask(g->m1, g->m1);
-}
-
 void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *all, decode_job *const *jobs, size_t count) {
     all->jobs = jobs;
     all->num_jobs = count;
@@ -699,16 +703,12 @@ void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *all, decode_job *const *jobs, s
         all->lanes[i].busy = false;
     lane_group *first = &all->groups[0], *second = &all->groups[1];
     do {
-        unsigned idle = idle_lanes(first);
-        if (idle)
-            feed(all, first, all->lanes, idle);
+        feed(all, first, all->lanes);
         if (!second->alive) {
             step(first, &all->tables, all->base);
             continue;
         }
-        idle = idle_lanes(second);
-        if (idle)
-            feed(all, second, all->lanes + LANES, idle);
+        feed(all, second, all->lanes + LANES);
         step2(first, &all->tables, all->base);
     } while (first->alive | second->alive);
 }

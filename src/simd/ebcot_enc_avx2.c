@@ -17,7 +17,9 @@ typedef struct emit_tables {
     uint8_t run[8][4];       /* run-length and two uniform symbols, decisions in bits 0 to 2 */
 } emit_tables;
 
-#define TERNARY(a, b, c, f) f(a, b, c)
+#define TERNARY(a, b, c, f)      f(a, b, c)
+#define COLUMN_LEFT(a, previous) OR(SHL(a, 4), SHR(previous, 60))
+#define COLUMN_RIGHT(a, next)    OR(SHR(a, 4), SHL(next, 60))
 #include "ebcot_masks.h"
 
 static void fill_tables(emit_tables *tables) {
@@ -267,8 +269,14 @@ static void load_stripe(workspace *w, const uint32_t *samples, unsigned s) {
 
 #include "ebcot_passes.h"
 
-/* Measured: with 14 lanes at work or fewer the plain coder is faster. */
-const lane_kernels j2k_lanes_avx2 = {32, 14, sizeof(workspace), prepare, make_symbols, j2k_mq_lanes_run_avx2};
+/* Measured: with 10 lanes at work or fewer the plain coder is faster. */
+const lane_kernels j2k_lanes_avx2 = {.num_lanes = 32,
+                                     .few_lanes = 10,
+                                     .workspace = sizeof(workspace),
+                                     .prepare = prepare,
+                                     .make_symbols = make_symbols,
+                                     .run = j2k_mq_lanes_run_avx2,
+                                     .run_narrow = NULL};
 
 #include "target_end.h"
 #else

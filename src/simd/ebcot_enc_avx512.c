@@ -29,7 +29,9 @@ typedef struct emit_tables {
     uint64_t column_run_mask[3];
 } emit_tables;
 
-#define TERNARY(a, b, c, f) _mm256_ternarylogic_epi64(a, b, c, f(0xF0, 0xCC, 0xAA) & 255)
+#define TERNARY(a, b, c, f)      _mm256_ternarylogic_epi64(a, b, c, f(0xF0, 0xCC, 0xAA) & 255)
+#define COLUMN_LEFT(a, previous) _mm256_shldi_epi64(a, previous, 4)
+#define COLUMN_RIGHT(a, next)    _mm256_shrdi_epi64(a, next, 4)
 #include "ebcot_masks.h"
 
 /* ---- label slices to symbols ---- */
@@ -291,9 +293,14 @@ J2K_INLINE void load_stripe(workspace *w, const uint32_t *samples, unsigned s) {
 
 #include "ebcot_passes.h"
 
-/* Measured: with 10 lanes at work or fewer the plain coder is faster. */
-const lane_kernels j2k_lanes_avx512 = {64,      10,           sizeof(workspace),
-                                       prepare, make_symbols, j2k_mq_lanes_run_avx512};
+/* Measured: with 6 lanes at work or fewer the plain coder is faster. */
+const lane_kernels j2k_lanes_avx512 = {.num_lanes = 64,
+                                       .few_lanes = 6,
+                                       .workspace = sizeof(workspace),
+                                       .prepare = prepare,
+                                       .make_symbols = make_symbols,
+                                       .run = j2k_mq_lanes_run_avx512,
+                                       .run_narrow = j2k_mq_lanes_run_avx512vl};
 
 #include "target_end.h"
 #else

@@ -7,8 +7,9 @@
  * only the significance pass, where samples make later ones members, needs to iterate. Context labels come
  * out as bit slices; each instruction set has its way of making bytes of them.
  *
- * To be defined before: emit_tables (what these ways need), and TERNARY(a, b, c, f) for masks a, b, c and
- * a macro f of three operands. */
+ * To be defined before: emit_tables (what these ways need), COLUMN_LEFT(a, previous) and COLUMN_RIGHT(a,
+ * next) for 64-bit elements a with their neighbours, and TERNARY(a, b, c, f) for masks a, b, c and a macro
+ * f of three operands. */
 typedef __m256i mask;
 
 enum { MAX_STRIPES = 16, MAX_MASK_PLANES = 31 };
@@ -70,12 +71,10 @@ J2K_INLINE bool is_none(mask a) {
 
 /* The mask of the column to the left or right of each sample. */
 J2K_INLINE mask column_left(mask a) {
-    mask carry = _mm256_blend_epi32(_mm256_permute4x64_epi64(a, 0x90), NONE, 0x03);
-    return OR(SHL(a, 4), SHR(carry, 60));
+    return COLUMN_LEFT(a, _mm256_blend_epi32(_mm256_permute4x64_epi64(a, 0x90), NONE, 0x03));
 }
 J2K_INLINE mask column_right(mask a) {
-    mask carry = _mm256_blend_epi32(_mm256_permute4x64_epi64(a, 0x39), NONE, 0xC0);
-    return OR(SHR(a, 4), SHL(carry, 60));
+    return COLUMN_RIGHT(a, _mm256_blend_epi32(_mm256_permute4x64_epi64(a, 0x39), NONE, 0xC0));
 }
 /* The mask of the row above or below each sample, the stripe above or below given. */
 J2K_INLINE mask row_above(mask a, mask stripe_above) {

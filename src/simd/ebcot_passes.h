@@ -126,7 +126,8 @@ static uint8_t *cleanup_pass(workspace *w, unsigned p, uint8_t *out) {
             continue;
         mask near = or3(OR(before, bits), AND(below, ROWS(1)), AND(above, ROWS(8)));
         if (is_none(near) && w->shape.height - 4 * s >= 4) { /* nothing anywhere: run-lengths without a 1 */
-            memset(out, CTX_RUN, 64);
+            _mm256_storeu_si256((mask *)out, _mm256_set1_epi8(CTX_RUN));
+            _mm256_storeu_si256((mask *)(out + 32), _mm256_set1_epi8(CTX_RUN));
             out += w->shape.width;
             continue;
         }

@@ -30,6 +30,7 @@ CASES = [
     if suits_the_plugins(image) and "roi" not in options and image.get("components", 1) <= 4
 ]
 
+
 @pytest.mark.parametrize(("image_arguments", "options"), CASES)
 def test_ours_decoded_by_grok(grok, openjpeg, image_arguments, options):
     image = images.make(**image_arguments)

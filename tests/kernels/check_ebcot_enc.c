@@ -1,6 +1,6 @@
 /* Every version of the Part 1 block encoder against the scalar one: same bytes, lengths and squared errors.
- * With --bench FILE...: time to encode the code-blocks of files that hold, one after another, int32 width,
- * height, orientation and the coefficients.
+ * Arguments: rounds and a number for another random sequence, or --bench FILE...: time to encode the
+ * code-blocks of files that hold, one after another, int32 width, height, orientation and the coefficients.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
@@ -180,7 +180,9 @@ int main(int argc, char **argv) {
         for (int i = 2; i < argc; i++)
             bench(encoders, argv[i]);
     } else {
-        check(encoders, 40);
+        unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 40;
+        seed += argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+        check(encoders, rounds);
     }
     j2k_arena_free(&memory);
     return 0;

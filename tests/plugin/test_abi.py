@@ -261,15 +261,13 @@ def test_known_layouts_without_metalayers(version, frame):
 
 @pytest.mark.parametrize("frame", [True, False])
 @pytest.mark.parametrize("layers", [[], LAYERS, [(b"a", b"b"), *LAYERS]], ids=len)
-@pytest.mark.parametrize("shift", [-16, -8, 8, 16, 24, 32, 64])
-@pytest.mark.parametrize("where", ["before", "inside"])
+@pytest.mark.parametrize(
+    ("where", "shift"),
+    [("before", shift) for shift in (-16, 8, 16, 24, 32, 64)] + [("inside", shift) for shift in (8, 16, 24, 32, 64)],
+)
 def test_unknown_layouts_are_refused(shift, layers, frame, where):
     """A field more or less before the counters or before the metalayers of the newest layout known."""
-    if where == "inside" and shift < 0:
-        pytest.skip("nothing to remove there")
     offset = KNOWN["3.x"] + (shift if where == "before" else 0)
-    if offset in KNOWN.values() and where == "before":
-        pytest.skip("that is a known layout")
     memory, keep = schunk(offset, layers, frame=frame, extra=shift if where == "inside" else 0)
     size, data = encode_block(memory, IMAGE.tobytes())
     if where == "inside" and not layers:  # nothing to see there, and nothing to miss

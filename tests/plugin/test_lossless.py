@@ -1,5 +1,7 @@
 # Lossless arrays through Blosc2: shapes, dtypes, values, blocks that do not compress.
 # SPDX-License-Identifier: BSD-3-Clause
+import sys
+
 import blosc2
 import numpy as np
 import pytest
@@ -73,6 +75,19 @@ def test_signed_data_compress_like_unsigned():
 def test_big_endian_data_compress_like_little_endian():
     image = picture(components=1, maximum=4000, dtype=np.uint16)
     assert store(image.astype(">u2")).schunk.cratio > 0.98 * store(image).schunk.cratio
+
+
+def test_byte_order_is_noted_in_the_stream():
+    """The picture in the stream is the right one for everybody; only who restores the array needs the note."""
+    image = picture(components=1, maximum=4000, dtype=np.uint16)
+    for dtype, order in ((">u2", "big"), ("<u2", "little")):
+        stored = store(image.astype(dtype))
+        (file,) = payloads(stored)
+        assert (blosc2_grok.decode(file) == image).all()
+        assert (stored[...] == image).all()
+        assert stored.dtype == np.dtype(dtype)
+        native = order == sys.byteorder
+        assert blosc2_grok.info(file)["comment"] == (None if native else f"blosc2-grok: byteorder={order}")
 
 
 @pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1, 1), (2,), (1, 17), (17, 1), (255,), (3, 5), (1, 1, 3, 4, 3)])

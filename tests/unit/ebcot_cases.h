@@ -110,7 +110,7 @@ static void case_make(ebcot_case *c, int width, int height, int orientation, uns
     plain_encode(c->coefficients, width, height, orientation, style, planes, 3 * planes - 2, &c->stream);
 }
 
-static void case_keep_passes(ebcot_case *c, unsigned num_passes) {
+static inline void case_keep_passes(ebcot_case *c, unsigned num_passes) {
     plain_stream *s = &c->stream;
     unsigned passes = 0, n = 0;
     size_t size = 0;
@@ -195,13 +195,13 @@ static void case_job(ebcot_case *c, bool irreversible) {
 
 /* Twice the decoded value of sample i. (The reversible path stores (2 m + 2^p) / 2: exact but for p = 0,
  * where there is no midpoint on that path.) */
-static int64_t case_result(const ebcot_case *c, int i, bool irreversible) {
+static inline int64_t case_result(const ebcot_case *c, int i, bool irreversible) {
     return irreversible ? (int64_t)(c->floats[i] * 2) : 2 * (int64_t)c->integers[i];
 }
 
 /* Compare with the plain decoder. Data that carry the code value out of its interval, as no codeword does,
  * are excused: see mq_dec.h. */
-static bool case_agrees(const ebcot_case *c, bool irreversible) {
+static inline bool case_agrees(const ebcot_case *c, bool irreversible) {
     int64_t *expected = malloc(MAX_BLOCK_SIZE * sizeof *expected);
     bool escaped, sound = plain_decode(&c->stream, c->width, c->height, c->orientation, c->style, c->planes,
                                        !irreversible, expected, &escaped);

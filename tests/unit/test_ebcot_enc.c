@@ -188,6 +188,56 @@ static void check_block(ebcot_encoder *encoder, const test_block *t, unsigned or
     j2k_arena_free(&out);
 }
 
+/* With a region of interest magnitudes are shifted up (annex H): the first passes are those of the block
+ * without it, and those of the planes shifted in remove nothing. */
+static void check_roi(ebcot_encoder *encoder, test_block *t) {
+    enum { ROI_SHIFT = 5 };
+    arena out;
+    memset(&out, 0, sizeof out);
+    fill(t, 33, 21, 9, GEOMETRIC);
+    add_fractions(t, false);
+    encode_job plain = make_job(t, BAND_HL, 0, false), shifted = plain;
+    shifted.source.roi_shift = ROI_SHIFT;
+    shifted.num_bitplanes = (uint8_t)(plain.num_bitplanes + ROI_SHIFT);
+    CHECK(j2k_ebcot_encode(encoder, &plain, 1, &out) == J2K_OK);
+    CHECK(j2k_ebcot_encode(encoder, &shifted, 1, &out) == J2K_OK);
+    CHECK(shifted.zero_bitplanes == plain.zero_bitplanes && shifted.energy == plain.energy);
+    CHECK(shifted.num_passes == plain.num_passes + 3 * ROI_SHIFT);
+    for (unsigned pass = 0; pass < shifted.num_passes; pass++) {
+        unsigned same = pass < plain.num_passes ? pass : plain.num_passes - 1U;
+        CHECK(shifted.passes[pass].reduction == plain.passes[same].reduction);
+        /* Where a pass may be cut depends on what follows, within the 27 bits of C. */
+        CHECK(pass >= plain.num_passes || shifted.passes[pass].length <= plain.passes[pass].length + 3);
+        CHECK(pass >= plain.num_passes || shifted.passes[pass].length + 3 >= plain.passes[pass].length);
+    }
+    j2k_arena_free(&out);
+}
+
+/* Magnitudes that need more bit-planes than there are: an error when exact coding is asked for, else the
+ * largest that there is. Blocks of zeros have no passes. */
+static void check_limits(ebcot_encoder *encoder, test_block *t) {
+    arena out;
+    memset(&out, 0, sizeof out);
+    fill(t, 16, 16, 6, ONES);
+    add_fractions(t, true);
+    encode_job job = make_job(t, BAND_LL, 0, false);
+    job.num_bitplanes = 5;
+    CHECK(j2k_ebcot_encode(encoder, &job, 1, &out) == J2K_ERROR_UNSUPPORTED);
+    job = make_job(t, BAND_LL, 0, true);
+    job.num_bitplanes = 5;
+    CHECK(j2k_ebcot_encode(encoder, &job, 1, &out) == J2K_OK);
+    CHECK(job.num_passes == 13 && job.zero_bitplanes == 0);
+    for (unsigned i = 0; i < 256; i++)
+        t->integers[i] = t->integers[i] < 0 ? -31 : 31;
+    t->planes = 5;
+    compare_bytes(&job, t);
+    memset(t->integers, 0, sizeof t->integers);
+    job = make_job(t, BAND_LL, 0, false);
+    CHECK(j2k_ebcot_encode(encoder, &job, 1, &out) == J2K_OK);
+    CHECK(job.num_passes == 0 && job.zero_bitplanes == job.num_bitplanes && job.energy == 0);
+    j2k_arena_free(&out);
+}
+
 int main(void) {
     static test_block t;
     static const unsigned shapes[][2] = {{64, 64},  {32, 32},  {4, 4},   {1024, 4}, {4, 1024},
@@ -197,10 +247,13 @@ int main(void) {
     arena memory;
     memset(&memory, 0, sizeof memory);
     statistics stats = {0, 0, 0, 0, 0};
-    unsigned cpus[2] = {0, J2K_CPU_ALL};
-    for (unsigned c = 0; c < 2; c++) {
-        ebcot_encoder *encoder = j2k_ebcot_encoder_create(j2k_dsp_get(cpus[c]), cpus[c], &memory);
+    unsigned cpus[3] = {0, J2K_CPU_SSE41 | J2K_CPU_AVX2, J2K_CPU_ALL};
+    for (unsigned c = 0; c < 3; c++) {
+        ebcot_encoder *encoder = j2k_ebcot_encoder_create(j2k_dsp_get(cpus[c] & j2k_cpu_flags()),
+                                                          cpus[c] & j2k_cpu_flags(), &memory);
         CHECK(encoder);
+        check_roi(encoder, &t);
+        check_limits(encoder, &t);
         for (unsigned style = 0; style < 64; style++)
             for (unsigned orientation = 0; orientation < 4; orientation++) {
                 unsigned width = 1 + below(20), height = 1 + below(20), planes = 1 + below(12);

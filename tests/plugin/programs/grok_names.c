@@ -60,6 +60,10 @@ int main(int argc, char **argv) {
     codec_params.compressParams.prog_order = GRK_RPCL;
     codec_params.compressParams.numresolution = 4;
     codec_params.compressParams.cblk_sty = GRK_CBLKSTY_SEGSYM;
+    char comment[] = "written by grok_names.c";
+    codec_params.compressParams.comment[0] = comment;
+    codec_params.compressParams.comment_len[0] = (uint16_t)strlen(comment);
+    codec_params.compressParams.num_comments = 1;
     grk_set_default_stream_params(&codec_params.streamParams);
 
     blosc2_cparams cparams = BLOSC2_CPARAMS_DEFAULTS;
