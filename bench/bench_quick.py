@@ -1,6 +1,6 @@
 # Short comparison with OpenJPEG (imagecodecs), memory to memory, one thread, both in the same run.
 # SPDX-License-Identifier: BSD-3-Clause
-"""usage: python bench/bench_quick.py [--repeat N] [--threads N] [--csv FILE] [IMAGE...]
+"""usage: python bench/bench_quick.py [--repeat N] [--threads N] [--csv FILE] [--plot FILE] [IMAGE...]
 
 Images: examples/kodim23.png (its green channel and RGB), and a 16-bit slice when ../shared or $J2K_SHARED has one. The coders
 take turns, so that a machine that slows down slows both; the best time counts. MB/s are of raw samples.
@@ -108,11 +108,39 @@ def measure(image: np.ndarray, lossy: bool, threads: int, repeat: int) -> dict[s
     return out
 
 
+def plot(rows: list[dict], path: Path) -> None:
+    """Bars of encoding and decoding speed, one group a job and mode."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    groups = list(dict.fromkeys((row["job"], row["mode"]) for row in rows))
+    coders_ = list(dict.fromkeys(row["coder"] for row in rows))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
+    height = 0.8 / len(coders_)
+    for axis, kind in zip(axes, ("encode", "decode"), strict=True):
+        for k, coder in enumerate(coders_):
+            speeds = [r[kind] for g in groups for r in rows if (r["job"], r["mode"]) == g and r["coder"] == coder]
+            places = [i + (k - (len(coders_) - 1) / 2) * height for i in range(len(groups))]
+            bars = axis.barh(places, speeds, height, label=coder)
+            axis.bar_label(bars, fmt="%.0f", padding=3, fontsize=8)
+        axis.set_title(kind)
+        axis.set_xlabel("MB/s of raw samples, one thread")
+        axis.margins(x=0.12)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_yticks(range(len(groups)), [f"{job}\n{mode}" for job, mode in groups])
+    axes[0].invert_yaxis()
+    axes[1].legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare speed and size with OpenJPEG in one run.")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--plot", type=Path, help="PNG file")
     parser.add_argument("images", nargs="*", type=Path)
     arguments = parser.parse_args()
     print(f"{'job':20}{'mode':10}{'coder':16}{'ratio':>8}{'PSNR dB':>9}{'enc MB/s':>10}{'dec MB/s':>10}")
@@ -135,6 +163,8 @@ def main() -> int:
             writer = csv.DictWriter(stream, rows[0].keys())
             writer.writeheader()
             writer.writerows(rows)
+    if arguments.plot:
+        plot(rows, arguments.plot)
     return 0
 
 

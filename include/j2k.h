@@ -184,7 +184,8 @@ typedef struct j2k_encode_options {
     double layer_quality[J2K_MAX_LAYERS]; /* see j2k_quality_mode; ignored when lossless */
     int irreversible;         /* 0: 5/3 wavelet, 1: 9/7, -1 (default): 5/3 when lossless, else 9/7 */
     int colour_transform;     /* 0: none, 1: RCT or ICT on the first three components, -1 (default): as 1 when
-                                 there     are 3 or 4 components of equal size and depth and colour_space is not SYCC
+                                 there     are 3 or 4 components of equal size and depth and colour_space is not
+                                 SYCC
                                */
     uint32_t num_resolutions; /* 1 to 33, default 6; fewer are used when the image is small */
     uint32_t codeblock_width; /* powers of two, 4 to 1024, product at most 4096; default 64 x 64 */
@@ -209,7 +210,7 @@ typedef struct j2k_encode_options {
     uint64_t max_component_bytes; /* upper bound of one component's packets, 0 (default): none */
     uint16_t rsiz;                /* capabilities to signal, default 0 */
     bool plt, tlm;                /* write PLT / TLM markers; default false */
-    const char *comment; /* text for a COM segment; NULL (default) or "": none */
+    const char *comment;          /* text for a COM segment; NULL (default) or "": none */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */

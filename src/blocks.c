@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "blocks.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A range of jobs is one task: as many as the coder likes at once, fewer when there would not be enough for
@@ -66,7 +67,7 @@ j2k_status j2k_blocks_collect(const tile *t, bool all, arena *memory, block_ref 
                 precinct *prec = band->precincts[p];
                 size_t blocks = prec ? (size_t)prec->blocks_wide * prec->blocks_high : 0;
                 for (size_t k = 0; fill && k < blocks; k++) {
-                    block_ref ref = {&prec->blocks[k], band, tc};
+                    block_ref ref = {&prec->blocks[k], band, tc, at.component};
                     list[n + k] = ref;
                 }
                 n += blocks;
@@ -99,12 +100,22 @@ unsigned j2k_block_plane_limit(const block_ref *ref) {
     return planes < MAX_BITPLANES ? planes : MAX_BITPLANES;
 }
 
+unsigned j2k_plane_of_step(const subband *band, double step) {
+    double plane = log2(step / sqrt(band->weight)) + 0.5;
+    return plane >= 1 ? (unsigned)fmin(plane, MAX_BITPLANES - 1) : 0;
+}
+
 static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
     const subband *band = ref->band;
     const component_style *style = ref->component->style;
     rect area = ref->block->area;
     const plane *p = &band->coefficients;
     size_t offset = (size_t)(area.y0 - p->area.y0) * (size_t)p->stride + (area.x0 - p->area.x0);
+    if (ht.step > 0) {
+        unsigned plane = j2k_plane_of_step(band, ht.step);
+        ht.lowest = (uint8_t)(plane ? plane - 1 : 0);
+        ht.sets = 3;
+    }
     encode_job job = {
         .source = {.data = (const char *)p->data + 4 * offset,
                    .stride = p->stride,
@@ -141,17 +152,20 @@ static j2k_status run_encode_jobs(j2k_context *context, encode_job *jobs, size_t
 }
 
 j2k_status j2k_tile_sample_blocks(j2k_context *context, tile *t, unsigned every, encode_job **jobs,
-                                  size_t *count) {
+                                  const subband ***bands, size_t *count) {
     block_ref *refs;
     size_t all;
     TRY(open_precincts(t, &context->work));
     TRY(j2k_blocks_collect(t, true, &context->work, &refs, &all));
     *jobs = ARENA_ALLOC(&context->work, encode_job, all / every + 1);
-    RETURN_IF(!*jobs, J2K_ERROR_MEMORY);
+    *bands = ARENA_ALLOC(&context->work, const subband *, all / every + 1);
+    RETURN_IF(!*jobs || !*bands, J2K_ERROR_MEMORY);
     *count = 0;
     ht_choice lowest = {.sets = 1};
-    for (size_t i = every / 2; i < all; i += every)
+    for (size_t i = every / 2; i < all; i += every) {
+        (*bands)[*count] = refs[i].band;
         (*jobs)[(*count)++] = make_encode_job(&refs[i], lowest);
+    }
     return J2K_OK;
 }
 

@@ -11,6 +11,7 @@ typedef struct block_ref {
     codeblock *block;
     subband *band;
     const tile_component *component;
+    uint32_t component_index;
 } block_ref;
 
 /* List the code-blocks of all opened precincts of a tile in `memory`, in tree order. Of components and
@@ -34,8 +35,12 @@ j2k_status j2k_tile_decode_blocks(j2k_context *context, tile *t, bool *sound);
 /* Encoder: jobs for every `every`-th code-block of a tile, with only the lowest bit-plane's cleanup pass when
  * they are HT. Memory is taken from the work arena. */
 j2k_status j2k_tile_sample_blocks(j2k_context *context, tile *t, unsigned every, encode_job **jobs,
-                                  size_t *count);
+                                  const subband ***bands, size_t *count);
 /* Code them and say how many bytes they take; the workers' results are overwritten. */
 j2k_status j2k_sampled_bytes(j2k_context *context, encode_job *jobs, size_t count, double *bytes);
+
+/* The bit-plane whose omission is nearest to what a quantiser of this step, for coefficients of weight 1,
+ * omits. */
+unsigned j2k_plane_of_step(const subband *band, double step);
 
 #endif

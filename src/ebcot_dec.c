@@ -167,7 +167,8 @@ bool j2k_block_end_pass(block_state *b) {
     const unsigned style = b->job->style;
     b->pass++;
     if (b->kind == PASS_CLEANUP && (style & J2K_STYLE_SEGMENTATION) && !read_segmentation_symbol(b)) {
-        b->job->sound = false;
+        /* Behind the last pass it says nothing: rate control may keep a pass and cut off its symbol. */
+        b->job->sound = b->job->sound && b->pass == b->job->num_passes;
         return false;
     }
     if (style & J2K_STYLE_RESET)

@@ -19,7 +19,7 @@ enum { LANE_LOG = LANE_CHUNK * MAX_LANES * 2 + 64 };
  * mq_registers with C in two halves. Vectors of 16-bit elements hold the even lanes in one half and the
  * odd ones in the other: see lane_element. */
 typedef struct mq_lanes {
-    uint8_t states[NUM_CONTEXTS][MAX_LANES];
+    _Alignas(64) uint8_t states[NUM_CONTEXTS][MAX_LANES];
     uint16_t a[MAX_LANES], c_low[MAX_LANES], c_high[MAX_LANES], ct[MAX_LANES], b[MAX_LANES];
     const uint8_t *source[MAX_LANES]; /* next chunk */
     uint32_t advance[MAX_LANES]; /* LANE_CHUNK, or 0 for an idle lane, whose chunk of no-ops is repeated */

@@ -64,7 +64,10 @@ j2k_status j2k_coding_load(const dsp_kernels *dsp, encode_job *job, uint32_t *sa
         saturate(samples, count, planes + fraction);
         length = planes + fraction;
     }
-    job->energy = block_energy(samples, count, length, fraction + job->source.roi_shift);
+    /* All of an integer's energy is removed in the end: then it need not be summed up here. */
+    job->energy = 0;
+    if (job->source.irreversible)
+        job->energy = block_energy(samples, count, length, fraction + job->source.roi_shift);
     RETURN_IF(planes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
     block_shape result = {job->width, job->height, planes, fraction, job->orientation, job->style};
     *shape = result;
@@ -229,6 +232,8 @@ j2k_status j2k_coding_finish(block_coding *coding, arena *out) {
     uint8_t *data = ARENA_ALLOC(out, uint8_t, size);
     RETURN_IF(!data, J2K_ERROR_MEMORY);
     memcpy(data, coding->data, size);
+    if (!coding->job->source.irreversible)
+        coding->job->energy = coding->reduction;
     coding->job->passes = coding->passes;
     coding->job->data = data;
     return J2K_OK;

@@ -23,8 +23,18 @@ enum {
 /* How near is near enough: at least so much of the bytes or the error allowed. */
 static const double ENOUGH_BYTES = 0.975, ENOUGH_ERROR = 0.97;
 
+/* Finer steps change no sample any more; and of deep samples they would need more bit-planes than there are.
+ */
+static double finest_step(const encoder *e) {
+    unsigned depth = 0;
+    for (uint32_t c = 0; c < e->image->num_components; c++)
+        depth = max_u32(depth, e->image->components[c].depth);
+    return ldexp(1, depth > 21 ? (int)depth - 26 : -5);
+}
+
 typedef struct sample {
     encode_job *jobs[SAMPLED_TILES];
+    const subband **bands[SAMPLED_TILES];
     size_t counts[SAMPLED_TILES];
     unsigned num_tiles;
     double share; /* bytes of the image for one of the sample */
@@ -46,18 +56,23 @@ static j2k_status take_sample(encoder *e, sample *s) {
         TRY(j2k_tile_build(t, &e->cs.siz, (uint32_t)i, &e->cs.style, e->cs.components, &context->work,
                            &context->diag));
         TRY(j2k_tile_forward(context, t, window));
-        TRY(j2k_tile_sample_blocks(context, t, every, &s->jobs[s->num_tiles], &s->counts[s->num_tiles]));
+        TRY(j2k_tile_sample_blocks(context, t, every, &s->jobs[s->num_tiles], &s->bands[s->num_tiles],
+                                   &s->counts[s->num_tiles]));
     }
     s->share = (double)tiles / s->num_tiles * every;
     return J2K_OK;
 }
 
-/* Bytes of the image when steps are `factor` times as large as before. */
-static j2k_status estimate_bytes(encoder *e, sample *s, double factor, double *bytes) {
+/* Bytes of the image when steps are `factor` times as large as before, and the base step is `step`. With the
+ * 5/3 there are only bit-planes. */
+static j2k_status estimate_bytes(encoder *e, sample *s, double factor, double step, double *bytes) {
     *bytes = 0;
     for (unsigned i = 0; i < s->num_tiles; i++) {
-        for (size_t k = 0; k < s->counts[i]; k++)
+        for (size_t k = 0; k < s->counts[i]; k++) {
             s->jobs[i][k].source.inverse_step /= (float)factor;
+            if (!e->irreversible)
+                s->jobs[i][k].ht.lowest = (uint8_t)j2k_plane_of_step(s->bands[i][k], step);
+        }
         double tile_bytes;
         TRY(j2k_sampled_bytes(e->context, s->jobs[i], s->counts[i], &tile_bytes));
         *bytes += tile_bytes * s->share;
@@ -69,12 +84,12 @@ j2k_status j2k_encode_choose_ht_step(encoder *e, double wanted, double *step) {
     sample s = {0};
     TRY(take_sample(e, &s));
     /* log2 of factors: too many bytes at low, too few at high */
-    double now = 0, coded = 0, low = -12, high = 24, bytes;
+    double now = 0, coded = 0, low = log2(finest_step(e) / e->base_step), high = 24, bytes;
     double low_bytes = 0, high_bytes = 0, before = 0, before_bytes = 0;
     wanted = fmax((1 + ENOUGH_BYTES) / 2 * wanted, 16);
     e->ht_power = 0.7;
     for (unsigned i = 0; i < MAX_ESTIMATES; i++) {
-        TRY(estimate_bytes(e, &s, exp2(now - coded), &bytes));
+        TRY(estimate_bytes(e, &s, exp2(now - coded), e->base_step * exp2(now), &bytes));
         coded = now;
         bytes = fmax(bytes, 1);
         if (before_bytes > 0 && fabs(coded - before) > 0.02)
@@ -112,7 +127,8 @@ static double next_step(const encoder *e, const step_search *s, double allowed) 
     double step = s->good_step > 0 ? s->good_step : s->bad_step;
     double value = s->good_step > 0 ? s->good_value : s->bad_value;
     double power = ratio ? -1 / e->ht_power : 1 / 1.5; /* errors go with about this power of the step */
-    return step * fmin(fmax(pow(aim / fmax(value, aim * 1e-3), power), 0.1), 10);
+    step *= fmin(fmax(pow(aim / fmax(value, aim * 1e-3), power), 0.1), 10);
+    return fmax(step, finest_step(e));
 }
 
 j2k_status j2k_encode_judge_ht_step(encoder *e, step_search *s, bool *again) {
@@ -144,8 +160,9 @@ j2k_status j2k_encode_judge_ht_step(encoder *e, step_search *s, bool *again) {
         s->bad_step = e->base_step;
         s->bad_value = value;
     }
-    bool finest = value <= allowed && e->base_step<1e-6, coarsest = value> allowed && e->base_step > 1e6;
-    if (++s->trials < MAX_TRIALS && !finest && !coarsest) {
+    bool too_coarse = (e->options.quality == J2K_QUALITY_RATIO) == (value <= allowed);
+    bool end = too_coarse ? e->base_step <= finest_step(e) * 1.0001 : e->base_step > 1e6;
+    if (++s->trials < MAX_TRIALS && !end) {
         e->ht_step = next_step(e, s, allowed);
     } else {
         s->last = true;

@@ -44,6 +44,7 @@ static j2k_status layers_by_ratio(encoder *e, uint32_t first, uint32_t end, uint
         uint64_t budget = packet_budget(e, layer, around), used;
         TRY(j2k_rate_for_bytes(&e->rate, layer, budget, &used));
         /* All passes together leave room: the quantiser throws away what could be afforded. */
+        *finer = *finer || (layer == last && e->ht.step > 1 && (double)used < 0.97 * (double)budget);
         *finer = *finer || (layer == last && e->irreversible && (double)used < 0.98 * (double)budget &&
                             e->options.base_step == 0 && e->rate.max_slope > 0);
     }
@@ -239,14 +240,27 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
     return J2K_OK;
 }
 
-/* max_bytes goes before every other target: layers that take more are cut. */
-static j2k_status limit_layers(encoder *e, uint64_t around) {
-    uint64_t limit = e->options.max_bytes > around ? e->options.max_bytes - around : 0, used;
+/* Cut the layers that take more than `limit` bytes. */
+static j2k_status limit_layers(encoder *e, uint64_t limit) {
     for (uint32_t layer = 0; layer < e->options.num_layers; layer++) {
+        uint64_t used;
         TRY(j2k_rate_packet_bytes(&e->rate, layer, &used));
         if (used > limit)
             TRY(j2k_rate_for_bytes(&e->rate, layer, limit, &used));
     }
+    return J2K_OK;
+}
+
+/* max_bytes and max_component_bytes go before every other target. */
+static j2k_status apply_limits(encoder *e, uint64_t around) {
+    for (uint32_t c = 0; e->options.max_component_bytes && c < e->image->num_components; c++) {
+        e->rate.one_component = true;
+        e->rate.component = c;
+        TRY(limit_layers(e, e->options.max_component_bytes));
+    }
+    e->rate.one_component = false;
+    if (e->options.max_bytes)
+        TRY(limit_layers(e, e->options.max_bytes > around ? e->options.max_bytes - around : 0));
     return J2K_OK;
 }
 
@@ -289,5 +303,5 @@ j2k_status j2k_encode_layers(encoder *e, bool *finer) {
     } else {
         TRY(fill_layers(e, 0, last + 1, counter.size, finer));
     }
-    return e->options.max_bytes && !*finer ? limit_layers(e, counter.size) : J2K_OK;
+    return *finer ? J2K_OK : apply_limits(e, counter.size);
 }

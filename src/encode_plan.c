@@ -166,8 +166,6 @@ static j2k_status check_structure(encoder *e) {
         REFUSE("roi_shift %u is not in 0 to 37", o->roi_shift);
     if (o->tile_parts && !strchr("RLC", o->tile_parts))
         REFUSE("tile_parts '%c' is not 'R', 'L' or 'C'", o->tile_parts);
-    if (o->max_component_bytes)
-        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED, "max_component_bytes is not supported yet");
     if (o->comment && strlen(o->comment) > 65000)
         REFUSE("the comment is longer than 65000 bytes");
     return J2K_OK;
@@ -317,6 +315,12 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
     static const double MARGIN = 0.98;
     const j2k_encode_options *o = &e->options;
     double psnr = o->layer_quality[o->num_layers - 1];
+    if (e->ht.sets > 1 && !e->irreversible && o->quality == J2K_QUALITY_RATIO && psnr > 1 && refine == 0) {
+        double step = e->base_step =
+            1; /* where the rate can only be met nearby; else all bit-planes are tried */
+        TRY(j2k_encode_choose_ht_step(e, j2k_encode_layer_bytes(e, o->num_layers - 1), &step));
+        e->ht.step = (float)step;
+    }
     if (!e->irreversible || o->base_step > 0)
         return J2K_OK;
     if (e->ht_step > 0) {
@@ -342,6 +346,7 @@ static void plan_ht(encoder *e, bool everything) {
         e->irreversible && o->base_step == 0 && (!o->max_bytes || o->quality == J2K_QUALITY_RATIO);
     bool ht = o->codeblock_style & J2K_STYLE_HT;
     e->ht_by_step = ht && !everything && free_step;
+    e->ht.step = 0;
     e->ht.sets = e->ht_by_step || (everything && !o->max_bytes) ? 1 : MAX_BITPLANES;
     e->ht.measure = e->ht.sets > 1 || (o->num_layers > 1 && o->quality != J2K_QUALITY_LOSSLESS);
 }

@@ -23,12 +23,15 @@ ht_encoder *j2k_ht_encoder_create(const dsp_kernels *dsp, unsigned cpu, arena *m
         return NULL;
     encoder->dsp = dsp;
     encoder->encode_cleanup = j2k_ht_encode_cleanup_c;
+    encoder->encode_direct = NULL;
+    encoder->workspace = NULL;
 #if defined(__GNUC__) && defined(__x86_64__)
     if (cpu & J2K_CPU_AVX512) {
         encoder->workspace = j2k_arena_alloc(memory, 1, j2k_ht_encode_workspace_avx512);
         if (!encoder->workspace)
             return NULL;
         encoder->encode_cleanup = j2k_ht_encode_cleanup_avx512;
+        encoder->encode_direct = j2k_ht_encode_direct_avx512;
     }
 #else
     (void)cpu;
@@ -493,7 +496,8 @@ static j2k_status encode_set(ht_encoder *e, const encode_job *job, unsigned plan
     RETURN_IF(*size + HT_MAX_CLEANUP + HT_MAX_REFINEMENT > HT_DATA_CAPACITY, J2K_ERROR_INTERNAL);
     unsigned shift = plane + fraction;
     *size += e->encode_cleanup(e, job->width, job->height, shift, e->data + *size);
-    for (unsigned i = 0; i < (plane ? 3u : 1u); i++)
+    bool refined = plane > job->ht.lowest || (plane && job->ht.measure);
+    for (unsigned i = 0; i < (refined ? 3u : 1u); i++)
         passes[i].length = (uint32_t)*size;
     if (!job->ht.measure)
         return J2K_OK;
@@ -510,26 +514,58 @@ static j2k_status encode_set(ht_encoder *e, const encode_job *job, unsigned plan
     return J2K_OK;
 }
 
-static j2k_status encode_block(ht_encoder *e, encode_job *job, arena *out) {
-    unsigned fraction = fraction_bits(job), planes;
-    TRY(load_block(e, job, fraction, &planes));
+static j2k_status begin_results(encode_job *job, unsigned planes, arena *out) {
+    unsigned lowest = job->ht.lowest, coded = planes > lowest ? planes - lowest : 0;
     job->zero_bitplanes = (uint8_t)(job->num_bitplanes - planes);
-    job->num_passes = planes ? (uint16_t)(3 * planes - 2) : 0;
-    job->passes = NULL;
+    job->num_passes = coded ? (uint16_t)(3 * coded - 2) : 0;
+    if (coded && lowest && job->ht.measure) /* the passes between the lowest bit-plane and the next */
+        job->num_passes += 2;
     job->data = NULL;
-    if (planes == 0)
-        return J2K_OK;
-    job->passes = ARENA_ALLOC_ZERO(out, coding_pass, job->num_passes);
-    RETURN_IF(!job->passes, J2K_ERROR_MEMORY);
-    size_t size = 0;
-    for (unsigned plane = planes; plane-- > 0;)
-        if (plane < (job->ht.sets ? job->ht.sets : 1u))
-            TRY(encode_set(e, job, plane, fraction, job->passes + 3 * (planes - 1 - plane), &size));
+    job->passes = NULL;
+    if (coded)
+        job->passes = ARENA_ALLOC_ZERO(out, coding_pass, job->num_passes);
+    return coded && !job->passes ? J2K_ERROR_MEMORY : J2K_OK;
+}
+
+static j2k_status keep_data(const ht_encoder *e, encode_job *job, size_t size, arena *out) {
     uint8_t *data = ARENA_ALLOC(out, uint8_t, size);
     RETURN_IF(!data, J2K_ERROR_MEMORY);
     memcpy(data, e->data, size);
     job->data = data;
     return J2K_OK;
+}
+
+/* The lowest bit-plane's cleanup pass alone, without quantised samples in between, where that is possible. */
+static bool encode_directly(ht_encoder *e, encode_job *job, arena *out, j2k_status *status) {
+    unsigned all;
+    size_t size;
+    if (!e->encode_direct || job->ht.measure || job->ht.sets > 1 || job->ht.lowest || job->source.roi_shift ||
+        !e->encode_direct(e, job, &all, e->data, &size))
+        return false;
+    job->energy = 0;
+    *status = begin_results(job, bit_length32(all), out);
+    if (*status != J2K_OK || !all)
+        return true;
+    job->passes[job->num_passes - 1].length = (uint32_t)size;
+    *status = keep_data(e, job, size, out);
+    return true;
+}
+
+static j2k_status encode_block(ht_encoder *e, encode_job *job, arena *out) {
+    unsigned fraction = fraction_bits(job), planes;
+    j2k_status status;
+    if (encode_directly(e, job, out, &status))
+        return status;
+    TRY(load_block(e, job, fraction, &planes));
+    TRY(begin_results(job, planes, out));
+    if (job->num_passes == 0)
+        return J2K_OK;
+    size_t size = 0;
+    unsigned end = job->ht.lowest + (job->ht.sets ? job->ht.sets : 1u);
+    for (unsigned plane = planes; plane-- > job->ht.lowest;)
+        if (plane < end)
+            TRY(encode_set(e, job, plane, fraction, job->passes + 3 * (planes - 1 - plane), &size));
+    return keep_data(e, job, size, out);
 }
 
 j2k_status j2k_ht_encode(ht_encoder *encoder, encode_job *jobs, size_t count, arena *out) {

@@ -95,6 +95,10 @@ static unsigned passes_below(const codeblock *cb, uint32_t layer) {
     return layer ? cb->u.enc.layer_passes[layer - 1] : 0;
 }
 
+static bool considered(const rate_control *rc, const block_ref *ref) {
+    return !rc->one_component || ref->component_index == rc->component;
+}
+
 static void take_passes(const rate_control *rc, codeblock *cb, uint32_t layer, unsigned passes) {
     cb->u.enc.layer_passes[layer] = (uint16_t)passes;
     if (rc->ht && !rc->committed)
@@ -119,6 +123,8 @@ void j2k_rate_everything(rate_control *rc, uint32_t layer) {
 /* Fill `layer` with all hull points of at least this slope. */
 static void fill_layer(rate_control *rc, uint32_t layer, float threshold) {
     for (size_t i = 0; i < rc->count; i++) {
+        if (!considered(rc, &rc->refs[i]))
+            continue;
         codeblock *cb = rc->refs[i].block;
         unsigned below = passes_below(cb, layer), n = cb->num_passes;
         while (n > below && !(cb->u.enc.slopes[n - 1] > 0 && cb->u.enc.slopes[n - 1] >= threshold))
@@ -187,7 +193,7 @@ static size_t add_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
     for (size_t i = 0; i < rc->count; i++) {
         codeblock *cb = rc->refs[i].block;
         unsigned from = cb->u.enc.layer_passes[layer], to = hull_behind(cb, from);
-        if (to > cb->num_passes)
+        if (to > cb->num_passes || !considered(rc, &rc->refs[i]))
             continue;
         rc->steps[n++] = make_step(rc, i, from, to, to);
     }
@@ -246,7 +252,8 @@ j2k_status j2k_rate_packet_bytes(rate_control *rc, uint32_t layer, uint64_t *byt
         packet_id id;
         byte_sink counter = {NULL, 0, 0};
         for (uint32_t n = 0; status == J2K_OK && j2k_packets_next(it, &id); n++)
-            status = j2k_packet_write(t, id, &counter, n);
+            if (!rc->one_component || id.component == rc->component)
+                status = j2k_packet_write(t, id, &counter, n);
         t->style = style;
         TRY(status);
         *bytes += counter.size;

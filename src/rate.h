@@ -15,10 +15,13 @@ typedef struct rate_control {
     uint32_t num_layers;
     block_ref *refs; /* of all tiles */
     size_t count;
-    arena *scratch; /* reset at will */
-    bool ht;        /* HT sets are alternatives; */
-    bool committed; /* one of each code-block has been chosen */
-    double energy;  /* squared error of the image with no coding pass at all; set by prepare */
+    arena *scratch;     /* reset at will */
+    bool ht;            /* HT sets are alternatives; */
+    bool committed;     /* one of each code-block has been chosen */
+    bool one_component; /* only the passes and packets of `component` are looked at; the others stay as they
+                           are */
+    uint32_t component;
+    double energy; /* squared error of the image with no coding pass at all; set by prepare */
     float min_slope, max_slope;
     struct rate_step *steps; /* room for one step of every code-block */
 } rate_control;

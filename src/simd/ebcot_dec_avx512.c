@@ -63,17 +63,18 @@ typedef struct lane {
     block_state b;
 } lane;
 
-/* The vectors of 16 lanes. */
+/* The vectors of 16 lanes. Some are there twice: a step reads those of its phase and writes the others. */
 typedef struct lane_group {
     vec a, c, c_low, count, next, end; /* as in mq_reader: c is its upper half, next and end are offsets */
     vec states[4];
-    vec m0, m1, w0, w1, n0, n1, x0,
-        x1;                         /* members, significance, signs (refinement: results), and x: refined
-                                       before (refinement), valid (significance), quiet columns (cleanup) */
-    vec turned;                     /* by how many bits in all */
-    vec columns;                    /* picks the column tables: orientation, or refinement */
-    vec special;                    /* context (as in tables) of samples in x */
-    __mmask16 sign;                 /* the current sample's sign is next */
+    vec m0, m1;       /* members */
+    vec w0[2], w1[2]; /* significance */
+    vec n0[2], n1[2]; /* signs; bits decoded in a refinement pass */
+    vec x0, x1;       /* refined before (refinement), valid (significance), quiet columns (cleanup) */
+    vec turned[2];    /* by how many bits in all */
+    vec columns;      /* picks the column tables: orientation, or refinement */
+    vec special;      /* context (as in tables) of samples in x */
+    __mmask16 sign;   /* the current sample's sign is next */
     __mmask16 refine, significance; /* kinds of passes */
     __mmask16 alive;
 } lane_group;
@@ -258,10 +259,6 @@ static inline uint64_t turn_left(uint64_t x, unsigned count) {
     return x << (count & 63) | x >> (-count & 63);
 }
 
-static inline unsigned popcount(unsigned x) {
-    return (unsigned)_mm_popcnt_u32(x);
-}
-
 /* One element of a vector in memory. */
 J2K_INLINE uint32_t get(const vec *v, unsigned lane_index) {
     uint32_t x;
@@ -323,7 +320,7 @@ J2K_INLINE uint8_t scan_stripe(const lane *l) {
 }
 
 /* Give the lane its next chunk with members. False at the end of the pass. */
-J2K_INLINE bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit) {
+J2K_INLINE bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit, unsigned phase) {
     uint64_t w, n = 0, x = 0, members, *own;
     for (;;) {
         while (l->todo == 0) {
@@ -358,10 +355,10 @@ J2K_INLINE bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit) {
     }
     l->members = members;
     set64(&g->m0, &g->m1, lane_bit, members >> 7);
-    set64(&g->w0, &g->w1, lane_bit, w);
-    set64(&g->n0, &g->n1, lane_bit, n);
+    set64(&g->w0[phase ^ 1], &g->w1[phase ^ 1], lane_bit, w);
+    set64(&g->n0[phase ^ 1], &g->n1[phase ^ 1], lane_bit, n);
     set64(&g->x0, &g->x1, lane_bit, x >> 7);
-    set(&g->turned, lane_bit, 0);
+    set(&g->turned[phase ^ 1], lane_bit, 0);
     return true;
 }
 
@@ -498,21 +495,26 @@ static __attribute__((noinline)) bool next_pass(ebcot_dec_lanes *all, lane_group
     return true;
 }
 
-/* Give every lane of a group that has no members left its next work, when an eighth of the lanes are so far:
- * one alone would be fed at the price of more interruptions. */
-J2K_INLINE void feed(ebcot_dec_lanes *all, lane_group *g, lane *lanes) {
-    unsigned idle = g->alive & _mm512_testn_epi32_mask(_mm512_or_si512(g->m0, g->m1), _mm512_set1_epi32(-1));
-    if (!idle || 8 * popcount(idle) < popcount(g->alive))
+/* Lanes without members left. */
+J2K_INLINE unsigned idle_lanes(const lane_group *g) {
+    return g->alive & _mm512_testn_epi32_mask(_mm512_or_si512(g->m0, g->m1), _mm512_set1_epi32(-1));
+}
+
+/* Give idle lanes their next work. They have been idle in the step before, which has the given phase: what it
+ * read of them is what they ended with, so that none of this waits for the step. */
+J2K_INLINE void feed(ebcot_dec_lanes *all, lane_group *g, lane *lanes, unsigned idle, unsigned phase) {
+    if (!idle)
         return;
     do {
-        unsigned index = lowest_bit64(idle), turned = get(&g->turned, index);
+        unsigned index = lowest_bit64(idle), turned = get(&g->turned[phase], index);
         __mmask16 lane_bit = (__mmask16)(1u << index);
         lane *l = &lanes[index];
         idle &= idle - 1;
         if (l->busy)
-            end_chunk(l, turn_left((uint64_t)get(&g->w1, index) << 32 | get(&g->w0, index), turned),
-                      turn_left((uint64_t)get(&g->n1, index) << 32 | get(&g->n0, index), turned));
-        while (!l->busy || !next_chunk(g, l, lane_bit)) {
+            end_chunk(
+                l, turn_left((uint64_t)get(&g->w1[phase], index) << 32 | get(&g->w0[phase], index), turned),
+                turn_left((uint64_t)get(&g->n1[phase], index) << 32 | get(&g->n0[phase], index), turned));
+        while (!l->busy || !next_chunk(g, l, lane_bit, phase)) {
             if (!next_pass(all, g, l, index)) {
                 g->alive &= (__mmask16)~lane_bit;
                 set(&g->count, lane_bit, 40);
@@ -571,21 +573,21 @@ typedef struct decision {
 } decision;
 
 /* Turn to the next member; if it is not within 31 bits, by so much without a decision. */
-J2K_INLINE void turn_to_member(lane_group *g, const lane_tables *t, decision *d) {
+J2K_INLINE void turn_to_member(lane_group *g, const lane_tables *t, decision *d, unsigned phase) {
     const vec one = CONSTANT(one);
-    vec m0 = g->m0, w0 = g->w0, n0 = g->n0;
+    vec m0 = g->m0, w0 = g->w0[phase], n0 = g->n0[phase], w1 = g->w1[phase], n1 = g->n1[phase];
     vec turn = _mm512_popcnt_epi32(
         _mm512_ternarylogic_epi32(m0, _mm512_sub_epi32(m0, one), CONSTANT(below31), 0x08));
     d->m0 = _mm512_shrdv_epi32(m0, g->m1, turn);
     d->active = _mm512_test_epi32_mask(d->m0, one);
-    d->w0 = _mm512_shrdv_epi32(w0, g->w1, turn);
-    d->n0 = _mm512_shrdv_epi32(n0, g->n1, turn);
+    d->w0 = _mm512_shrdv_epi32(w0, w1, turn);
+    d->n0 = _mm512_shrdv_epi32(n0, n1, turn);
     d->x0 = _mm512_shrdv_epi32(g->x0, g->x1, turn);
     d->m1 = _mm512_srlv_epi32(g->m1, turn);
     g->x1 = _mm512_srlv_epi32(g->x1, turn);
-    g->w1 = _mm512_shrdv_epi32(g->w1, w0, turn);
-    g->n1 = _mm512_shrdv_epi32(g->n1, n0, turn);
-    g->turned = _mm512_add_epi32(g->turned, turn);
+    g->w1[phase ^ 1] = _mm512_shrdv_epi32(w1, w0, turn);
+    g->n1[phase ^ 1] = _mm512_shrdv_epi32(n1, n0, turn);
+    g->turned[phase ^ 1] = _mm512_add_epi32(g->turned[phase], turn);
 }
 
 /* The context: of zero coding or refinement, of the sign, or of samples in x. */
@@ -626,7 +628,8 @@ J2K_INLINE void find_state(const lane_group *g, const lane_tables *t, decision *
 
 /* The decision and what follows from it. A sample (or a run's column) is done unless it was found to be
  * significant. */
-J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const uint8_t *base) {
+J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const uint8_t *base,
+                       unsigned phase) {
     __mmask16 changes, lps = decide(g, d->qe, &changes);
     __mmask16 bit = _kand_mask16(_kxor_mask16(d->mps, lps), d->active);
     vec change = _mm512_rolv_epi32(_mm512_mask_mov_epi32(d->if_mps, lps, d->if_lps), d->context);
@@ -647,9 +650,9 @@ J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const u
     m0 = _mm512_mask_or_epi32(m0, _kand_mask16(sign, g->significance), m0, add);
     g->x0 =
         _mm512_mask_andnot_epi32(d->x0, _kandn_mask16(g->significance, sign), CONSTANT(column_reach), d->x0);
-    g->w0 = _mm512_mask_or_epi32(d->w0, sign, d->w0, CONSTANT(own_bit));
+    g->w0[phase ^ 1] = _mm512_mask_or_epi32(d->w0, sign, d->w0, CONSTANT(own_bit));
     __mmask16 negative = _kand_mask16(d->rest, _kxor_mask16(bit, d->flip));
-    g->n0 = _mm512_mask_or_epi32(d->n0, negative, d->n0, CONSTANT(own_bit));
+    g->n0[phase ^ 1] = _mm512_mask_or_epi32(d->n0, negative, d->n0, CONSTANT(own_bit));
     g->sign = found;
     g->m1 = d->m1;
 
@@ -668,24 +671,25 @@ J2K_INLINE void follow(lane_group *g, const lane_tables *t, decision *d, const u
         refill(g, base);
 }
 
-J2K_INLINE void step(lane_group *g, const lane_tables *t, const uint8_t *base) {
+J2K_INLINE void step(lane_group *g, const lane_tables *t, const uint8_t *base, unsigned phase) {
     decision d;
-    turn_to_member(g, t, &d);
+    turn_to_member(g, t, &d, phase);
     find_context(g, t, &d);
     find_state(g, t, &d);
-    follow(g, t, &d, base);
+    follow(g, t, &d, base, phase);
 }
 
-J2K_INLINE void step2(lane_group *g, const lane_tables *t, const uint8_t *base) {
+/* Two groups at once, part by part: one alone would not keep the processor busy. */
+J2K_INLINE void step2(lane_group *g, const lane_tables *t, const uint8_t *base, unsigned phase) {
     decision d, e;
-    turn_to_member(g, t, &d);
-    turn_to_member(g + 1, t, &e);
+    turn_to_member(g, t, &d, phase);
+    turn_to_member(g + 1, t, &e, phase);
     find_context(g, t, &d);
     find_context(g + 1, t, &e);
     find_state(g, t, &d);
     find_state(g + 1, t, &e);
-    follow(g, t, &d, base);
-    follow(g + 1, t, &e, base);
+    follow(g, t, &d, base, phase);
+    follow(g + 1, t, &e, base, phase);
 }
 
 void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *all, decode_job *const *jobs, size_t count) {
@@ -702,14 +706,18 @@ void j2k_ebcot_dec_lanes_decode(ebcot_dec_lanes *all, decode_job *const *jobs, s
     for (unsigned i = 0; i < GROUPS * LANES; i++)
         all->lanes[i].busy = false;
     lane_group *first = &all->groups[0], *second = &all->groups[1];
+    unsigned phase = 0;
     do {
-        feed(all, first, all->lanes);
-        if (!second->alive) {
-            step(first, &all->tables, all->base);
-            continue;
-        }
-        feed(all, second, all->lanes + LANES);
-        step2(first, &all->tables, all->base);
+        /* Lanes wait for one step after their last member, so that feeding them and the step go on at the
+         * same time. */
+        unsigned idle = idle_lanes(first), idle2 = idle_lanes(second);
+        if (second->alive)
+            step2(first, &all->tables, all->base, phase);
+        else
+            step(first, &all->tables, all->base, phase);
+        feed(all, first, all->lanes, idle, phase);
+        feed(all, second, all->lanes + LANES, idle2, phase);
+        phase ^= 1;
     } while (first->alive | second->alive);
 }
 

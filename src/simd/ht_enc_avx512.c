@@ -383,15 +383,38 @@ static uint8_t *stuff_vlc(const uint8_t *raw, size_t count, uint8_t *end, partia
 
 /* ---- code-block ---- */
 
-/* 32 samples as 16-bit magnitudes and signs. Returns the magnitudes, saturated, for a check of their size. */
-J2K_INLINE vec load_samples(const uint32_t *samples, __mmask32 inside, unsigned shift, uint16_t *doubled,
-                            uint16_t *values) {
-    const vec order = _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0), magnitude = SET32(INT32_MAX);
+/* Where samples come from: words of sign and magnitude with a shift, integers, or floats with a scale. */
+enum { FROM_WORDS, FROM_INTS, FROM_FLOATS };
+
+typedef struct sample_source {
+    const uint32_t *data;
+    ptrdiff_t stride;
+    unsigned shift;
+    float scale;
+} sample_source;
+
+/* 16 magnitudes, those of 65535 or more as 65535; signs are the top bits of `raw`. */
+J2K_INLINE vec magnitudes(const int kind, const sample_source *s, vec raw) {
+    vec magnitude;
+    if (kind == FROM_WORDS) {
+        magnitude = _mm512_and_si512(raw, SET32(INT32_MAX));
+        magnitude = _mm512_srl_epi32(magnitude, _mm_cvtsi32_si128((int)s->shift));
+    } else if (kind == FROM_INTS) {
+        magnitude = _mm512_abs_epi32(raw);
+    } else { /* the limit is taken for what is not a number, too */
+        __m512 x = _mm512_abs_ps(_mm512_mul_ps(_mm512_castsi512_ps(raw), _mm512_set1_ps(s->scale)));
+        return _mm512_cvttps_epi32(_mm512_min_ps(x, _mm512_set1_ps(65535.0f)));
+    }
+    return _mm512_min_epu32(magnitude, SET32(65535));
+}
+
+/* 32 samples as 16-bit magnitudes and signs. Returns the magnitudes. */
+J2K_INLINE vec load_samples(const int kind, const sample_source *s, const uint32_t *samples, __mmask32 inside,
+                            uint16_t *doubled, uint16_t *values) {
+    const vec order = _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0);
     vec a = _mm512_maskz_loadu_epi32((__mmask16)inside, samples);
     vec b = _mm512_maskz_loadu_epi32((__mmask16)(inside >> 16), samples + 16);
-    const __m128i count = _mm_cvtsi32_si128((int)shift);
-    vec mu = _mm512_packus_epi32(_mm512_srl_epi32(_mm512_and_si512(a, magnitude), count),
-                                 _mm512_srl_epi32(_mm512_and_si512(b, magnitude), count));
+    vec mu = _mm512_packus_epi32(magnitudes(kind, s, a), magnitudes(kind, s, b));
     vec sign = _mm512_packus_epi32(_mm512_srli_epi32(a, 31), _mm512_srli_epi32(b, 31));
     mu = _mm512_permutexvar_epi64(order, mu);
     sign = _mm512_permutexvar_epi64(order, sign);
@@ -402,10 +425,11 @@ J2K_INLINE vec load_samples(const uint32_t *samples, __mmask32 inside, unsigned 
     return mu;
 }
 
-/* Fill the lines of magnitudes; false when they do not fit 15 bits. */
-static bool load_block(const ht_encoder *e, workspace *w, unsigned width, unsigned height, unsigned shift,
-                       size_t pitch) {
-    vec largest = ZERO;
+/* Fill the lines of magnitudes and return the OR of all; one of more than 15 bits, or of 7FFF, does not fit
+ * the lanes. */
+J2K_INLINE unsigned load_block(const int kind, const sample_source *s, workspace *w, unsigned width,
+                               unsigned height, size_t pitch) {
+    vec largest = ZERO, all = ZERO;
     memset(w->doubled, 0, 64);
     for (unsigned y = 0; y < height + (height & 1); y++) {
         uint16_t *line = w->doubled + 32 + y * pitch;
@@ -413,12 +437,16 @@ static bool load_block(const ht_encoder *e, workspace *w, unsigned width, unsign
         for (unsigned x = 0; x + 32 < pitch; x += 32) {
             unsigned left = x < width && y < height ? width - x : 0;
             __mmask32 inside = left >= 32 ? UINT32_MAX : (1u << left) - 1;
-            const uint32_t *samples = e->samples + (left ? (size_t)y * width + x : 0);
-            vec mu = load_samples(samples, inside, shift, line + x, w->values + 32 + y * pitch + x);
+            const uint32_t *samples = s->data + (left ? (ptrdiff_t)y * s->stride + x : 0);
+            vec mu = load_samples(kind, s, samples, inside, line + x, w->values + 32 + y * pitch + x);
             largest = _mm512_max_epu16(largest, mu);
+            all = _mm512_or_si512(all, mu);
         }
     }
-    return _mm512_cmpgt_epu16_mask(largest, SET16(0x7FFE)) == 0;
+    if (_mm512_cmpgt_epu16_mask(largest, SET16(0x7FFE)))
+        return 0xFFFF;
+    unsigned bits = (unsigned)_mm512_reduce_or_epi32(all);
+    return (bits | bits >> 16) & 0xFFFF;
 }
 
 static void model_block(workspace *w, unsigned width, unsigned height, size_t pitch, event_list *events) {
@@ -451,21 +479,28 @@ static size_t join_magsgn(workspace *w, size_t steps) {
     return join_end(&j, UINT64_MAX);
 }
 
-size_t j2k_ht_encode_cleanup_avx512(ht_encoder *e, unsigned width, unsigned height, unsigned shift,
-                                    uint8_t *out) {
+typedef struct block_layout {
+    size_t steps, pitch;
+    bool fits;
+} block_layout;
+
+static block_layout lay_out(unsigned width, unsigned height) {
+    size_t groups = (width + 63) / 64, steps = groups * 2 * ((height + 1) / 2);
+    return (block_layout){steps, 64 * groups + 32, steps <= MAX_STEPS && width >= 8};
+}
+
+/* From the lines of magnitudes to the segment. */
+static size_t encode_loaded(ht_encoder *e, unsigned width, unsigned height, const block_layout *layout,
+                            uint8_t *out) {
     workspace *w = e->workspace;
-    unsigned groups = (width + 63) / 64;
-    size_t steps = (size_t)groups * 2 * ((height + 1) / 2), pitch = 64 * (size_t)groups + 32;
-    if (steps > MAX_STEPS || width < 8 || !load_block(e, w, width, height, shift, pitch))
-        return j2k_ht_encode_cleanup_c(e, width, height, shift, out);
     event_list events = {w->events, 0};
     w->events[0] = 0;
-    model_block(w, width, height, pitch, &events);
+    model_block(w, width, height, layout->pitch, &events);
     /* VLC begins with four set bits where Scup's low bits are going to be. */
     joiner vlc = {SET64(15), SET64(4), w->vlc_bits, w->vlc_bits};
-    for (size_t i = 0; i < steps / 2; i++)
+    for (size_t i = 0; i < layout->steps / 2; i++)
         join8(&vlc, w->vlc[i][0], w->vlc[i][1]);
-    size_t vlc_count = join_end(&vlc, 0), magsgn_count = join_magsgn(w, steps);
+    size_t vlc_count = join_end(&vlc, 0), magsgn_count = join_magsgn(w, layout->steps);
     uint8_t *end = stuff_magsgn((const uint8_t *)w->magsgn_bits, magsgn_count, out);
     uint8_t *vlc_end = e->reversed + sizeof e->reversed;
     vlc_end[-1] = 0xFF;
@@ -473,6 +508,33 @@ size_t j2k_ht_encode_cleanup_avx512(ht_encoder *e, unsigned width, unsigned heig
     suffix.mel_end = code_events(&events, e->mel, &suffix.mel_rest);
     suffix.vlc_start = stuff_vlc((const uint8_t *)w->vlc_bits, vlc_count, vlc_end - 1, &suffix.vlc_rest);
     return ht_put_suffix(&suffix, out, end);
+}
+
+size_t j2k_ht_encode_cleanup_avx512(ht_encoder *e, unsigned width, unsigned height, unsigned shift,
+                                    uint8_t *out) {
+    block_layout layout = lay_out(width, height);
+    sample_source source = {.data = e->samples, .stride = (ptrdiff_t)width, .shift = shift};
+    if (!layout.fits || load_block(FROM_WORDS, &source, e->workspace, width, height, layout.pitch) == 0xFFFF)
+        return j2k_ht_encode_cleanup_c(e, width, height, shift, out);
+    return encode_loaded(e, width, height, &layout, out);
+}
+
+bool j2k_ht_encode_direct_avx512(ht_encoder *e, const encode_job *job, unsigned *magnitudes_or, uint8_t *out,
+                                 size_t *size) {
+    block_layout layout = lay_out(job->width, job->height);
+    sample_source source = {
+        .data = job->source.data, .stride = job->source.stride, .scale = job->source.inverse_step};
+    if (!layout.fits)
+        return false;
+    if (job->source.irreversible)
+        *magnitudes_or =
+            load_block(FROM_FLOATS, &source, e->workspace, job->width, job->height, layout.pitch);
+    else
+        *magnitudes_or = load_block(FROM_INTS, &source, e->workspace, job->width, job->height, layout.pitch);
+    if (*magnitudes_or == 0xFFFF || *magnitudes_or >> job->num_bitplanes)
+        return false;
+    *size = *magnitudes_or ? encode_loaded(e, job->width, job->height, &layout, out) : 0;
+    return true;
 }
 
 #include "target_end.h"

@@ -58,6 +58,10 @@ typedef struct tables {
     vec qe_low[3], qe_high[3], shift[3], next_mps[3], next_lps[3], power;
 } tables;
 
+J2K_INLINE vec load_vec(const void *p) {
+    return _mm256_loadu_si256(p);
+}
+
 static vec load_16(const uint8_t *table) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
 }
@@ -144,20 +148,22 @@ J2K_INLINE half_result step_half(half *h, vec qe, vec qe_shift, vec lps, bool od
 
 /* Every lane's state of its symbol's context. Left shifts bring the bits of the symbols to the tops of
  * bytes. */
-J2K_INLINE vec pick_states(const vec *s, vec symbols) {
+#define S(context) load_vec(s[context])
+J2K_INLINE vec pick_states(uint8_t (*s)[MAX_LANES], vec symbols) {
     vec b0 = _mm256_slli_epi16(symbols, 7), b1 = _mm256_slli_epi16(symbols, 6);
     vec b2 = _mm256_slli_epi16(symbols, 5), b3 = _mm256_slli_epi16(symbols, 4);
     vec b4 = _mm256_slli_epi16(symbols, 3), no_op = _mm256_set1_epi8(47);
-    vec p0 = BLEND(b1, BLEND(b0, s[0], s[1]), BLEND(b0, s[2], s[3]));
-    vec p1 = BLEND(b1, BLEND(b0, s[4], s[5]), BLEND(b0, s[6], s[7]));
-    vec p2 = BLEND(b1, BLEND(b0, s[8], s[9]), BLEND(b0, s[10], s[11]));
-    vec p3 = BLEND(b1, BLEND(b0, s[12], s[13]), BLEND(b0, s[14], s[15]));
-    vec p4 = BLEND(b1, BLEND(b0, s[16], s[17]), BLEND(b0, s[18], no_op));
+    vec p0 = BLEND(b1, BLEND(b0, S(0), S(1)), BLEND(b0, S(2), S(3)));
+    vec p1 = BLEND(b1, BLEND(b0, S(4), S(5)), BLEND(b0, S(6), S(7)));
+    vec p2 = BLEND(b1, BLEND(b0, S(8), S(9)), BLEND(b0, S(10), S(11)));
+    vec p3 = BLEND(b1, BLEND(b0, S(12), S(13)), BLEND(b0, S(14), S(15)));
+    vec p4 = BLEND(b1, BLEND(b0, S(16), S(17)), BLEND(b0, S(18), no_op));
     return BLEND(b4, BLEND(b3, BLEND(b2, p0, p1), BLEND(b2, p2, p3)), p4);
 }
 
 /* One symbol in every lane. */
-J2K_INLINE event *step(vec *states, half *even, half *odd, vec symbols, event *log, const tables *t) {
+J2K_INLINE event *step(uint8_t (*states)[MAX_LANES], half *even, half *odd, vec symbols, event *log,
+                       const tables *t) {
     vec s = pick_states(states, symbols), low_byte = W(0x00FF);
     vec index = _mm256_and_si256(s, _mm256_set1_epi8(0x3F));
     vec bit4 = _mm256_slli_epi16(s, 3), bit5 = _mm256_slli_epi16(s, 2);
@@ -180,8 +186,10 @@ J2K_INLINE event *step(vec *states, half *even, half *odd, vec symbols, event *l
     next = BLEND(_mm256_andnot_si256(lps, top), next, s);
     vec context = _mm256_and_si256(symbols, _mm256_set1_epi8(MQ_CONTEXT_MASK));
 #pragma GCC unroll 19
-    for (int c = 0; c < NUM_CONTEXTS; c++)
-        states[c] = BLEND(_mm256_cmpeq_epi8(context, _mm256_set1_epi8((char)c)), states[c], next);
+    for (int c = 0; c < NUM_CONTEXTS; c++) {
+        vec matches = _mm256_cmpeq_epi8(context, _mm256_set1_epi8((char)c));
+        _mm256_storeu_si256((vec *)states[c], BLEND(matches, load_vec(states[c]), next));
+    }
     return log;
 }
 
@@ -254,19 +262,15 @@ void j2k_mq_lanes_run_avx2(mq_lanes *lanes, size_t chunks) {
     load_table(t.next_mps, next_mps_table);
     load_table(t.next_lps, next_lps_table);
     t.power = load_16(power_table);
-    vec states[NUM_CONTEXTS], symbols[LANE_CHUNK];
+    vec symbols[LANE_CHUNK];
     half even = load_half(lanes, 0), odd = load_half(lanes, 1);
-    for (int c = 0; c < NUM_CONTEXTS; c++)
-        states[c] = _mm256_loadu_si256((const vec *)lanes->states[c]);
     for (size_t chunk = 0; chunk < chunks; chunk++) {
         load_chunk(lanes, symbols);
         event *end = log;
         for (int i = 0; i < LANE_CHUNK; i++)
-            end = step(states, &even, &odd, symbols[i], end, &t);
+            end = step(lanes->states, &even, &odd, symbols[i], end, &t);
         replay(lanes, log, end);
     }
-    for (int c = 0; c < NUM_CONTEXTS; c++)
-        _mm256_storeu_si256((vec *)lanes->states[c], states[c]);
     store_half(lanes, 0, &even);
     store_half(lanes, 1, &odd);
 }

@@ -1,4 +1,4 @@
-/* The MQ encoder for 64 code-blocks at once, AVX-512 (T.800 annex C.2): no gathers, no scatters.
+/* The MQ encoder for 64 or 32 code-blocks at once, AVX-512 (T.800 annex C.2): no gathers, no scatters.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "../ebcot_lanes.h"
 
@@ -19,6 +19,7 @@
  * Byte-out happens in every step, for the lanes that a mask names. A finished byte has to be known at
  * once, since an FF changes what follows; it goes with its lane's number, compressed, to a log that is
  * replayed into the lanes' buffers one chunk later, in between the steps, where it costs nothing. */
+
 /* Constants are read from memory through a pointer that the compiler cannot see through: it would
  * otherwise rebuild each of them in every step. */
 #define X64(x)                                                                                               \

@@ -9,6 +9,7 @@
 #define word_mask             __mmask32
 #define OP(name)              _mm512_##name
 #define NAME(name)            name##_64
+#define half                  half_64
 #define RUN                   j2k_mq_lanes_run_avx512
 #define AND_VEC(a, b)         _mm512_and_si512(a, b)
 #define OR_VEC(a, b)          _mm512_or_si512(a, b)
@@ -22,6 +23,7 @@
 #define word_mask             __mmask16
 #define OP(name)              _mm256_##name
 #define NAME(name)            name##_32
+#define half                  half_32
 #define RUN                   j2k_mq_lanes_run_avx512vl
 #define AND_VEC(a, b)         _mm256_and_si256(a, b)
 #define OR_VEC(a, b)          _mm256_or_si256(a, b)
@@ -33,15 +35,15 @@
 #define K(member) LOAD_VEC(k->member)
 
 /* Registers of the even or of the odd lanes. B has the lane's number in its upper byte. */
-typedef struct NAME(half) {
+typedef struct half {
     vec a, c_low, c_high, ct, b;
-} NAME(half);
+} half;
 
 /* One step of the even or odd lanes. add: the interval becomes A - Qe, and C moves up by Qe; else it
  * becomes Qe (C.2.5 and C.2.6 with the conditional exchange). Returns A - Qe, whose top bit tells whether
  * an MPS renormalises. */
-J2K_INLINE vec NAME(step_half)(NAME(half) * h, vec qe, vec qe_shift, word_mask lps, unsigned odd,
-                               uint16_t **log_end, const constants *k) {
+J2K_INLINE vec NAME(step_half)(half *h, vec qe, vec qe_shift, word_mask lps, unsigned odd, uint16_t **log_end,
+                               const constants *k) {
     uint16_t *log = *log_end;
     vec rest = OP(sub_epi16)(h->a, qe);
     word_mask smaller = OP(cmplt_epu16_mask)(rest, qe), add = (word_mask) ~(lps ^ smaller);
@@ -87,22 +89,23 @@ J2K_INLINE vec NAME(step_half)(NAME(half) * h, vec qe, vec qe_shift, word_mask l
 
 #define BLEND(mask, zero, one) OP(mask_mov_epi8)(zero, mask, one)
 
+#define S(context) LOAD_VEC(t[context])
 /* Every lane's state of its symbol's context. */
-J2K_INLINE vec NAME(pick_states)(const vec *t, vec symbols, const constants *k) {
+J2K_INLINE vec NAME(pick_states)(uint8_t (*t)[MAX_LANES], vec symbols, const constants *k) {
     byte_mask b0 = OP(test_epi8_mask)(symbols, K(bit[0])), b1 = OP(test_epi8_mask)(symbols, K(bit[1]));
     byte_mask b2 = OP(test_epi8_mask)(symbols, K(bit[2])), b3 = OP(test_epi8_mask)(symbols, K(bit[3]));
     byte_mask b4 = OP(test_epi8_mask)(symbols, K(bit[4]));
-    vec p0 = BLEND(b1, BLEND(b0, t[0], t[1]), BLEND(b0, t[2], t[3]));
-    vec p1 = BLEND(b1, BLEND(b0, t[4], t[5]), BLEND(b0, t[6], t[7]));
-    vec p2 = BLEND(b1, BLEND(b0, t[8], t[9]), BLEND(b0, t[10], t[11]));
-    vec p3 = BLEND(b1, BLEND(b0, t[12], t[13]), BLEND(b0, t[14], t[15]));
-    vec p4 = BLEND(b1, BLEND(b0, t[16], t[17]), BLEND(b0, t[18], K(no_op)));
+    vec p0 = BLEND(b1, BLEND(b0, S(0), S(1)), BLEND(b0, S(2), S(3)));
+    vec p1 = BLEND(b1, BLEND(b0, S(4), S(5)), BLEND(b0, S(6), S(7)));
+    vec p2 = BLEND(b1, BLEND(b0, S(8), S(9)), BLEND(b0, S(10), S(11)));
+    vec p3 = BLEND(b1, BLEND(b0, S(12), S(13)), BLEND(b0, S(14), S(15)));
+    vec p4 = BLEND(b1, BLEND(b0, S(16), S(17)), BLEND(b0, S(18), K(no_op)));
     return BLEND(b4, BLEND(b3, BLEND(b2, p0, p1), BLEND(b2, p2, p3)), p4);
 }
 
 /* One symbol in every lane. */
-J2K_INLINE uint16_t *NAME(step)(vec *states, NAME(half) * even, NAME(half) * odd, vec symbols, uint16_t *log,
-                                const constants *k) {
+J2K_INLINE uint16_t *NAME(step)(uint8_t (*states)[MAX_LANES], half *even, half *odd, vec symbols,
+                                uint16_t *log, const constants *k) {
     __asm__ volatile("" : "+r"(k), "+r"(states) : : "memory");
     vec s = NAME(pick_states)(states, symbols, k);
     vec qe_low = LOOK_UP(qe_low, s), qe_high = LOOK_UP(qe_high, s);
@@ -125,10 +128,10 @@ J2K_INLINE uint16_t *NAME(step)(vec *states, NAME(half) * even, NAME(half) * odd
     vec context = AND_VEC(symbols, K(context_mask));
 #pragma GCC unroll 19
     for (int i = 0; i < NUM_CONTEXTS; i++) {
-        vec changed = BLEND(OP(cmpeq_epi8_mask)(context, K(context[i])), states[i], next);
+        vec changed = BLEND(OP(cmpeq_epi8_mask)(context, K(context[i])), LOAD_VEC(states[i]), next);
         __asm__(""
                 : "+v"(changed)); /* or else it becomes a masked store, for which the next load has to wait */
-        states[i] = changed;
+        STORE_VEC(states[i], changed);
     }
     return log;
 }
@@ -168,15 +171,14 @@ J2K_INLINE void NAME(load_chunk)(mq_lanes *lanes, size_t chunk, vec symbols[16])
     }
 }
 
-static NAME(half) NAME(load_half)(const mq_lanes *lanes, unsigned odd) {
-    NAME(half)
-    h = {LOAD_VEC(lanes->a + NUM_LANES / 2 * odd), LOAD_VEC(lanes->c_low + NUM_LANES / 2 * odd),
-         LOAD_VEC(lanes->c_high + NUM_LANES / 2 * odd), LOAD_VEC(lanes->ct + NUM_LANES / 2 * odd),
-         OR_VEC(LOAD_VEC(lanes->b + NUM_LANES / 2 * odd), LOAD_VEC(table.lane[odd]))};
+static half NAME(load_half)(const mq_lanes *lanes, unsigned odd) {
+    half h = {LOAD_VEC(lanes->a + NUM_LANES / 2 * odd), LOAD_VEC(lanes->c_low + NUM_LANES / 2 * odd),
+              LOAD_VEC(lanes->c_high + NUM_LANES / 2 * odd), LOAD_VEC(lanes->ct + NUM_LANES / 2 * odd),
+              OR_VEC(LOAD_VEC(lanes->b + NUM_LANES / 2 * odd), LOAD_VEC(table.lane[odd]))};
     return h;
 }
 
-static void NAME(store_half)(mq_lanes *lanes, unsigned odd, const NAME(half) * h) {
+static void NAME(store_half)(mq_lanes *lanes, unsigned odd, const half *h) {
     STORE_VEC(lanes->a + NUM_LANES / 2 * odd, h->a);
     STORE_VEC(lanes->c_low + NUM_LANES / 2 * odd, h->c_low);
     STORE_VEC(lanes->c_high + NUM_LANES / 2 * odd, h->c_high);
@@ -185,10 +187,8 @@ static void NAME(store_half)(mq_lanes *lanes, unsigned odd, const NAME(half) * h
 }
 
 void RUN(mq_lanes *lanes, size_t chunks) {
-    vec states[NUM_CONTEXTS], symbols[LANE_CHUNK];
-    NAME(half) even = NAME(load_half)(lanes, 0), odd = NAME(load_half)(lanes, 1);
-    for (int i = 0; i < NUM_CONTEXTS; i++)
-        states[i] = LOAD_VEC(lanes->states[i]);
+    vec symbols[LANE_CHUNK];
+    half even = NAME(load_half)(lanes, 0), odd = NAME(load_half)(lanes, 1);
     uint16_t *old = lanes->pending, *old_end = lanes->pending_end;
     for (size_t chunk = 0; chunk < chunks; chunk++) {
         NAME(load_chunk)(lanes, chunk, symbols);
@@ -200,7 +200,7 @@ void RUN(mq_lanes *lanes, size_t chunks) {
         const uint16_t *event = old;
         uint16_t *current = old == lanes->logs[0] ? lanes->logs[1] : lanes->logs[0], *log = current;
         for (int i = 0; i < LANE_CHUNK; i++) {
-            log = NAME(step)(states, &even, &odd, symbols[i], log, &table);
+            log = NAME(step)(lanes->states, &even, &odd, symbols[i], log, &table);
             for (size_t n = 0; n < per_step; n++)
                 lane_byte(lanes->next, *event++);
         }
@@ -209,8 +209,6 @@ void RUN(mq_lanes *lanes, size_t chunks) {
     }
     lanes->pending = old;
     lanes->pending_end = old_end;
-    for (int i = 0; i < NUM_CONTEXTS; i++)
-        STORE_VEC(lanes->states[i], states[i]);
     NAME(store_half)(lanes, 0, &even);
     NAME(store_half)(lanes, 1, &odd);
 }
@@ -220,6 +218,7 @@ void RUN(mq_lanes *lanes, size_t chunks) {
 #undef word_mask
 #undef OP
 #undef NAME
+#undef half
 #undef RUN
 #undef AND_VEC
 #undef OR_VEC
@@ -229,4 +228,5 @@ void RUN(mq_lanes *lanes, size_t chunks) {
 #undef LOOK_UP
 #undef K
 #undef BLEND
+#undef S
 #undef NUM_LANES

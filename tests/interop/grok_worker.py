@@ -10,6 +10,7 @@ import json
 import os
 import struct
 import sys
+import types
 
 import blosc2
 import numpy as np
@@ -46,9 +47,8 @@ def encode(module, name, request):
     if "cod_format" in parameters:
         parameters["cod_format"] = module.GrkFileFmt[parameters["cod_format"]]
     if "mode" in parameters:
-        parameters["mode"] = parameters["mode"] if parameters["mode"] else module.GrkMode.DEFAULT
-        if isinstance(parameters["mode"], int):
-            parameters["mode"] = module.GrkMode(parameters["mode"])
+        # The packages take members of their enum only, one at a time, and of those the value: so combinations work.
+        parameters["mode"] = types.SimpleNamespace(value=parameters["mode"])
     if "quality_layers" in parameters:
         parameters["quality_layers"] = np.array(parameters["quality_layers"], dtype=np.float64)
     module.set_params_defaults(**parameters)

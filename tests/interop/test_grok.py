@@ -63,7 +63,11 @@ GROK_OPTIONS = {
     "psnr": {"quality_mode": "dB", "quality_layers": [40]},
     "guard-bits": {"numgbits": 3},
     **{p: {"progression": p, "num_resolutions": 4} for p in ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")},
-    **{f"mode{m}": {"mode": m} for m in (1, 2, 4, 8, 16, 32)},
+    **{f"mode{m}": {"mode": m} for m in (1, 2, 4, 8, 16, 32, 5, 21, 37, 63)},
+    **{
+        f"mode{m}-rates": {"mode": m, "quality_mode": "rates", "quality_layers": [30, 12]}
+        for m in (1, 2, 4, 8, 16, 32, 5, 21, 37, 63)
+    },
 }
 SAMPLES = {
     "grey8": dict(width=90, height=75),

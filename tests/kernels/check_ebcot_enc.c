@@ -46,7 +46,7 @@ static void fill(int32_t *block, float *reals, unsigned samples, unsigned planes
 }
 
 static void compare(const encode_job *a, const encode_job *b) {
-    CHECK(a->num_passes == b->num_passes && a->zero_bitplanes == b->zero_bitplanes);
+    CHECK(a->num_passes == b->num_passes && a->zero_bitplanes == b->zero_bitplanes && a->energy == b->energy);
     for (unsigned p = 0; p < a->num_passes; p++) {
         CHECK(a->passes[p].length == b->passes[p].length);
         CHECK(a->passes[p].reduction == b->passes[p].reduction);

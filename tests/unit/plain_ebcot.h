@@ -493,7 +493,8 @@ static bool plain_decode(const plain_stream *in, int width, int height, int orie
                 break;
             }
             unsigned kind = (pass + 2) % 3, plane = planes - 1 - (pass + 2) / 3;
-            sound = plain_pass(&b, kind, plane);
+            /* Behind the last pass a wrong segmentation symbol says nothing: it may have been cut off. */
+            sound = plain_pass(&b, kind, plane) || pass + 1 == in->num_passes;
             /* Significant samples not coded in this bit-plane yet keep their last_plane. */
             if (style & PLAIN_RESET)
                 plain_reset(&b.coder);
