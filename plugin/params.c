@@ -372,8 +372,8 @@ j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *w
 
 j2k_status params_check(const params *p, diagnosis *why) {
     const int64_t *cb = p->codeblock_size, *precinct = p->precinct_size, *tile = p->tile_size;
-    if (p->mode & J2K_STYLE_HT)
-        return fail(why, J2K_ERROR_UNSUPPORTED, "mode: HT (high-throughput) encoding is not supported yet");
+    if ((p->mode & J2K_STYLE_HT) && (p->mode & ~(J2K_STYLE_HT | J2K_STYLE_CAUSAL)))
+        return fail(why, J2K_ERROR_ARGUMENT, "mode: HT can be combined with VSC only");
     if (!is_power_of_two(cb[0]) || !is_power_of_two(cb[1]) || cb[0] * cb[1] > 4096)
         return fail(why, J2K_ERROR_ARGUMENT, "codeblock_size: %lld x %lld is not allowed; allowed: %s",
                     (long long)cb[0], (long long)cb[1], find_row((span){"codeblock_size", 14})->allowed);
@@ -640,7 +640,9 @@ j2k_status params_to_options(const params *p, const layout *l, j2k_encode_option
     if (l->is_bool && params_lossy(p))
         return fail(why, J2K_ERROR_UNSUPPORTED, "dtype bool can only be coded without loss");
     j2k_encode_options_init(o);
-    o->format = p->cod_format == FORMAT_J2K ? J2K_FORMAT_CODESTREAM : J2K_FORMAT_JP2;
+    o->format = p->cod_format == FORMAT_J2K     ? J2K_FORMAT_CODESTREAM
+                : (p->mode & J2K_STYLE_HT) != 0 ? J2K_FORMAT_JPH
+                                                : J2K_FORMAT_JP2;
     if (p->quality_mode != QUALITY_NONE) {
         o->quality = p->quality_mode == QUALITY_RATES ? J2K_QUALITY_RATIO : J2K_QUALITY_PSNR;
         o->num_layers = (uint32_t)p->num_quality_layers;

@@ -32,6 +32,7 @@ enum {
     LANE_BITS = MQ_BITS_PREFIX + LANE_SEGMENT + MQ_BITS_PADDING + 5 * 64,
     /* Lanes are kept off each other's cache sets. */
     LANE_MEMORY = (NUM_STATE_ARRAYS * LANE_WORDS + 511) / 512 * 512 + 5 * 8,
+    MAX_PARTS = 8,    /* chunks that a refinement pass takes at once */
     LANE_RUN = 14,    /* number of the run-length context */
     SCALAR_BELOW = 8, /* so few blocks are left to the scalar decoder */
 };
@@ -59,7 +60,12 @@ typedef struct lane {
     uint8_t kind;            /* of the pass */
     bool causal, short_last; /* the last stripe has fewer than 4 rows */
     bool busy;
-    uint32_t parked; /* states of the contexts that are not in the vectors */
+    uint32_t parked;    /* states of the contexts that are not in the vectors */
+    unsigned num_parts; /* refinement: the chunks packed, and which samples of each */
+    struct {
+        uint64_t members;
+        uint32_t word;
+    } parts[MAX_PARTS];
     block_state b;
 } lane;
 
@@ -116,9 +122,10 @@ enum {
     COLUMNS_HH_SIDE = 4 << 3,
     COLUMNS_HH_OWN = 5 << 3,
     COLUMNS_REFINE_OWN = 6 << 3,
+    COLUMNS_NONE = 7 << 3,
     ZERO_LL = 0,     /* indices into lane_tables.zero: h + 3 v + 9 d */
     ZERO_HH = 45,    /* h + v + 5 d */
-    ZERO_REFINE = 70 /* h + v + 5 d */
+    ZERO_REFINE = 70 /* 1: with neighbours */
 };
 
 static uint8_t context_place(unsigned context) {
@@ -135,6 +142,8 @@ static unsigned neighbourhood(unsigned h, unsigned v, unsigned d) {
 static void make_zero_tables(lane_tables *t) {
     memset(t->columns, 0, sizeof t->columns);
     memset(t->zero, 0, sizeof t->zero);
+    t->zero[ZERO_REFINE] = context_place(0);
+    t->zero[ZERO_REFINE + 1] = context_place(1);
     for (unsigned i = 0; i < 8; i++) {
         unsigned middle = i >> 1 & 1, ends = (i & 1) + (i >> 2);
         t->columns[COLUMNS_LL_SIDE + i] = (uint8_t)(middle + 9 * ends);
@@ -143,7 +152,7 @@ static void make_zero_tables(lane_tables *t) {
         t->columns[COLUMNS_HL_OWN + i] = (uint8_t)(ZERO_LL + ends);
         t->columns[COLUMNS_HH_SIDE + i] = (uint8_t)(middle + 5 * ends);
         t->columns[COLUMNS_HH_OWN + i] = (uint8_t)(ZERO_HH + ends);
-        t->columns[COLUMNS_REFINE_OWN + i] = (uint8_t)(ZERO_REFINE + ends);
+        t->columns[COLUMNS_REFINE_OWN + i] = (uint8_t)(ZERO_REFINE + middle);
     }
     for (unsigned h = 0; h <= 2; h++)
         for (unsigned v = 0; v <= 2; v++)
@@ -151,7 +160,6 @@ static void make_zero_tables(lane_tables *t) {
                 unsigned n = neighbourhood(h, v, d);
                 t->zero[ZERO_LL + h + 3 * v + 9 * d] = context_place(j2k_zero_contexts[BAND_LL][n]);
                 t->zero[ZERO_HH + h + v + 5 * d] = context_place(j2k_zero_contexts[BAND_HH][n]);
-                t->zero[ZERO_REFINE + h + v + 5 * d] = context_place(n != 0);
             }
 }
 
@@ -277,11 +285,16 @@ J2K_INLINE void set64(vec *low, vec *high, __mmask16 lane_bit, uint64_t x) {
 
 /* Write a finished chunk back. */
 J2K_INLINE void end_chunk(lane *l, uint64_t w, uint64_t n) {
-    uint64_t *own = l->words + l->word;
     if (l->kind == PASS_REFINEMENT) {
-        l->magnitude[l->word] |= n;
+        n >>= 7;
+        for (unsigned k = 0; k < l->num_parts; k++) {
+            uint64_t members = l->parts[k].members;
+            l->magnitude[l->parts[k].word] |= _pdep_u64(n, members);
+            n >>= _mm_popcnt_u64(members);
+        }
         return;
     }
+    uint64_t *own = l->words + l->word;
     uint64_t old = own[SIGNIFICANT], became = w ^ old;
     if (!became)
         return;
@@ -319,9 +332,45 @@ J2K_INLINE uint8_t scan_stripe(const lane *l) {
     return _mm512_test_epi64_mask(m, m);
 }
 
+/* A refinement pass: the members of several chunks, packed. Their contexts do not depend on what is decoded.
+ */
+J2K_INLINE bool next_refinements(lane_group *g, lane *l, __mmask16 lane_bit, unsigned phase) {
+    uint64_t near = 0, again = 0;
+    unsigned count = 0, parts = 0;
+    do {
+        while (l->todo == 0 && l->first != l->last) {
+            l->first += l->pitch;
+            l->todo = scan_stripe(l);
+        }
+        if (l->todo == 0)
+            break;
+        uint32_t word = l->first + lowest_bit64(l->todo);
+        l->todo &= (uint8_t)(l->todo - 1);
+        uint64_t *own = l->words + word, w = own[SIGNIFICANT], refined = own[REFINED];
+        uint64_t members = w & own[VALID] & ~own[VISITED];
+        own[REFINED] = refined | members;
+        near |= _pext_u64(with_neighbours(w), members) << count;
+        again |= _pext_u64(refined, members) << count;
+        l->parts[parts].word = word;
+        l->parts[parts++].members = members;
+        count += (unsigned)_mm_popcnt_u64(members);
+    } while (count <= 57 - 32 && parts < MAX_PARTS);
+    if (count == 0)
+        return false;
+    l->num_parts = parts;
+    set64(&g->m0, &g->m1, lane_bit, ((uint64_t)1 << count) - 1);
+    set64(&g->w0[phase ^ 1], &g->w1[phase ^ 1], lane_bit, near << 7);
+    set64(&g->n0[phase ^ 1], &g->n1[phase ^ 1], lane_bit, 0);
+    set64(&g->x0, &g->x1, lane_bit, again);
+    set(&g->turned[phase ^ 1], lane_bit, 0);
+    return true;
+}
+
 /* Give the lane its next chunk with members. False at the end of the pass. */
 J2K_INLINE bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit, unsigned phase) {
     uint64_t w, n = 0, x = 0, members, *own;
+    if (l->kind == PASS_REFINEMENT)
+        return next_refinements(g, l, lane_bit, phase);
     for (;;) {
         while (l->todo == 0) {
             if (l->first == l->last)
@@ -334,12 +383,6 @@ J2K_INLINE bool next_chunk(lane_group *g, lane *l, __mmask16 lane_bit, unsigned 
         own = l->words + l->word;
         w = own[SIGNIFICANT];
         uint64_t valid = own[VALID];
-        if (l->kind == PASS_REFINEMENT) {
-            members = w & valid & ~own[VISITED];
-            x = own[REFINED];
-            own[REFINED] = x | members;
-            break;
-        }
         n = own[NEGATIVE];
         if (l->kind == PASS_SIGNIFICANCE) {
             members = with_neighbours(w) & ~w & valid;
@@ -424,9 +467,13 @@ static void begin_pass(lane_group *g, lane *l, unsigned index) {
         side = COLUMNS_HL_SIDE;
         own = COLUMNS_HL_OWN;
     }
-    if (orientation == BAND_HH || refine) {
+    if (orientation == BAND_HH) {
         side = COLUMNS_HH_SIDE;
-        own = refine ? COLUMNS_REFINE_OWN : COLUMNS_HH_OWN;
+        own = COLUMNS_HH_OWN;
+    }
+    if (refine) {
+        side = COLUMNS_NONE;
+        own = COLUMNS_REFINE_OWN;
     }
     set(&g->columns, lane_bit, side | own << 8 | side << 16);
     set(&g->special, lane_bit, context_place(refine ? 2 : LANE_RUN));

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store import GROK, J2K, USER, cparams, is_raw, payloads, picture, store
+from store import GROK, HTJ2K, J2K, OPENHTJ2K, USER, cparams, is_raw, payloads, picture, store
 
 import blosc2_grok
 
@@ -49,7 +49,7 @@ def arrays(draw):
 def test_any_array(array, data):
     chunks = tuple(data.draw(st.integers(max(1, n // 2), n)) for n in array.shape)
     blocks = tuple(data.draw(st.integers(max(1, n // 2), n)) for n in chunks)
-    codec = data.draw(st.sampled_from([GROK, J2K, USER]))
+    codec = data.draw(st.sampled_from([GROK, J2K, USER, HTJ2K, OPENHTJ2K]))
     stored = store(array, codec=codec, chunks=chunks, blocks=blocks, nthreads=data.draw(st.sampled_from([1, 2, 4])))
     assert stored.dtype == array.dtype
     assert (stored[...] == array).all()

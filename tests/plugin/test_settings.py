@@ -6,7 +6,7 @@ import threading
 import blosc2
 import numpy as np
 import pytest
-from store import J2K, cparams, payloads, picture, psnr, run_python, store
+from store import HTJ2K, J2K, OPENHTJ2K, cparams, payloads, picture, psnr, run_python, store
 
 import blosc2_grok
 
@@ -214,3 +214,18 @@ def test_cparams_of_blosc2_keep_working():
     )
     assert array.schunk.cparams.codec_meta == 80
     check(array, 8)
+
+
+@pytest.mark.parametrize("codec", [HTJ2K, OPENHTJ2K])
+@pytest.mark.parametrize(("mode", "target"), [("rates", 8), ("dB", 40)])
+def test_quality_in_ht(codec, mode, target):
+    image = picture(256, 256)
+    blosc2_grok.set_params_defaults(quality_mode=mode, quality_layers=[target])
+    array = store(image, codec=codec)
+    coded = len(payloads(array)[0])
+    quality = psnr(image, array[...], 255)
+    if mode == "rates":
+        assert 0.97 <= coded * target / image.nbytes <= 1
+        assert quality > 30
+    else:
+        assert target <= quality <= target + 0.3
