@@ -54,12 +54,13 @@ typedef struct step_search {
 /* Judge the result as it is now. *again: code the image once more with e->ht_step. */
 j2k_status j2k_encode_judge_ht_step(encoder *e, step_search *search, bool *again);
 
-/* encode_layers.c: bytes that the packets of a layer and those below may take; the error of the whole stream.
- */
+/* encode_targets.c: bytes that the file may have with the layers up to this one. */
 double j2k_encode_layer_bytes(const encoder *e, uint32_t layer);
+
+/* encode_layers.c: squared error of the whole stream as it is now, by decoding it. */
 j2k_status j2k_encode_measure(encoder *e, double *squared_error);
 
-/* encode_layers.c: squared error over all samples that a PSNR allows; the peak is 2^depth - 1 of each
+/* encode_targets.c: squared error over all samples that a PSNR allows; the peak is 2^depth - 1 of each
  * component. As an error in the wavelet domain it is what is left when the rounding to integers has taken its
  * share. */
 double j2k_encode_allowed_error(const encoder *e, double psnr);

@@ -22,13 +22,7 @@ static bool layer_takes_everything(const encoder *e, uint32_t layer) {
     }
 }
 
-/* Bytes that all packets of layers 0 .. layer may take: the budget of the file less what is around the
- * packets. */
-double j2k_encode_layer_bytes(const encoder *e, uint32_t layer) {
-    double bytes = floor((double)e->raw_bytes / e->options.layer_quality[layer]);
-    return e->options.max_bytes ? fmin(bytes, (double)e->options.max_bytes) : bytes;
-}
-
+/* Bytes that all packets of layers 0 .. layer may take: the budget of the file less what is around them. */
 static uint64_t packet_budget(const encoder *e, uint32_t layer, uint64_t around) {
     double bytes = j2k_encode_layer_bytes(e, layer);
     return bytes > (double)around ? (uint64_t)bytes - around : 0;
@@ -52,41 +46,6 @@ static j2k_status layers_by_ratio(encoder *e, uint32_t first, uint32_t end, uint
 }
 
 /* ---- PSNR ---- */
-
-double j2k_encode_allowed_error(const encoder *e, double psnr) {
-    double error = 0;
-    for (uint32_t c = 0; c < e->image->num_components; c++) {
-        const j2k_component *component = &e->image->components[c];
-        double peak = exp2(component->depth) - 1;
-        error += peak * peak * (double)component->width * component->height;
-    }
-    return error * pow(10, -psnr / 10);
-}
-
-/* Squared error of a normally distributed value of this deviation after rounding to integers: the sum over k
- * of (2k + 1) times the probability of being rounded to more than k. */
-static double rounded_error(double deviation) {
-    double sum = 0;
-    for (int k = 0; k < 64; k++)
-        sum += (2 * k + 1) * erfc((k + 0.5) / (deviation * 1.4142135623730951));
-    return sum;
-}
-
-/* Large errors grow by the 1/12 a sample that rounding adds; small ones mostly vanish by it. */
-double j2k_encode_wavelet_error(const encoder *e, double allowed) {
-    double samples = (double)e->num_samples, target = allowed / samples;
-    if (target > 16)
-        return allowed - samples / 12;
-    double low = 0.05, high = 5;
-    for (int i = 0; i < 50; i++) {
-        double middle = (low + high) / 2;
-        if (rounded_error(middle) <= target)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low * low * samples;
-}
 
 /* Squared difference between the image and what a decoder makes of the first layers of `data`. */
 static j2k_status measure_error(encoder *e, byte_span data, uint32_t layers, double *error) {
