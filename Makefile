@@ -29,14 +29,15 @@ C_FILES := $(wildcard src/*.c src/simd/*.c plugin/*.c tools/*.c tests/unit/*.c t
 H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
 PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
-.PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-unit sanitize-address sanitize-thread \
-        sanitize-python bench lint format install clean distclean help
+.PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-build sanitize-unit sanitize-address sanitize-thread \
+        sanitize-python fuzz bench lint format install clean distclean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         compress the photograph in examples/ three ways; table and pictures in demo-output/"
 	@echo "make test         C unit tests, then everything under tests/ with pytest"
 	@echo "make sanitize     unit tests, tool and package under the address, undefined and thread sanitizers"
+	@echo "make fuzz         libFuzzer (clang) on decoder and round trip, FUZZ_SECONDS each"
 	@echo "make conformance  ITU-T T.803 and other test files, one row a file (needs the data: see tests/conformance)"
 	@echo "make bench        short comparison with OpenJPEG"
 	@echo "make tool         the command-line program, $(BUILD)/j2k"
@@ -118,25 +119,32 @@ TSAN_BUILD := $(BUILD)/tsan
 SANITIZE_TESTS ?= tests/interop/test_tool.py tests/interop/test_openjpeg.py
 ASAN_SELECT ?= mixture or tool or size
 TSAN_SELECT ?= tiles or threads
+# The only C test with threads of its own; the tool brings them to all stages.
+TSAN_UNIT := tests/unit/test_parallel
 # Some kernels place memory where the thread sanitizer does not expect it.
 NO_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-sanitize: sanitize-unit sanitize-address sanitize-thread sanitize-python
+# The programs among the unit tests that start threads.
+THREADED_SOURCES := $(shell grep -lE 'j2k_parallel|j2k_context_create' $(UNIT_SOURCES) 2>/dev/null)
+
+sanitize: sanitize-short sanitize-python
 
 # What continuous integration has time for.
-sanitize-short: sanitize-address sanitize-thread
+sanitize-short: sanitize-unit sanitize-address sanitize-thread
 
-sanitize-unit:
+sanitize-build:
 	$(MAKE) BUILD=$(ASAN_BUILD) CFLAGS="$(ASAN_CFLAGS)" tool unit-programs
-	@sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%)
-	$(MAKE) BUILD=$(TSAN_BUILD) CFLAGS="$(TSAN_CFLAGS)" tool unit-programs
-	@$(NO_ASLR) sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(TSAN_BUILD)/%)
+	$(MAKE) BUILD=$(TSAN_BUILD) CFLAGS="$(TSAN_CFLAGS)" tool $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
 
-sanitize-address: $(VENV)/.requirements sanitize-unit
+sanitize-unit: sanitize-build
+	@sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%)
+	@$(NO_ASLR) sh tests/run_unit.sh $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
+
+sanitize-address: $(VENV)/.requirements sanitize-build
 	J2K_SANITIZED=1 J2K_TOOL=$(CURDIR)/$(ASAN_BUILD)/j2k $(VPY) -m pytest $(SANITIZE_TESTS) -k "$(ASAN_SELECT)"
 	J2K_SANITIZED=1 J2K_TOOL=$(CURDIR)/$(ASAN_BUILD)/j2k $(VPY) tests/conformance/run.py --set robustness
 
-sanitize-thread: $(VENV)/.requirements sanitize-unit
+sanitize-thread: $(VENV)/.requirements sanitize-build
 	J2K_SANITIZED=1 J2K_THREADS=4 TSAN_OPTIONS=halt_on_error=1 J2K_TOOL=$(CURDIR)/$(TSAN_BUILD)/j2k \
 	    $(NO_ASLR) $(VPY) -m pytest $(SANITIZE_TESTS) -k "$(TSAN_SELECT)"
 
@@ -154,6 +162,27 @@ sanitize-python: $(VENV)/.installed
 	if [ -z "$$tests" ]; then echo "sanitize-python: no tests found"; exit 1; fi; \
 	LD_PRELOAD="$$runtime $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	    PYTHONPATH=$(CURDIR)/$(ASAN_SITE) J2K_SANITIZED=1 J2K_RIVALS=skip $(VPY) -m pytest -m "not slow" $$tests
+
+# ---- fuzzing ---------------------------------------------------------------------------------------------------------
+
+# Each target for FUZZ_SECONDS, on files of the test data (or nothing) as seeds. What breaks is kept in build/fuzz.
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+J2K_SHARED ?= ../shared
+
+$(FUZZ_BUILD)/%: fuzz/%.c $(ENGINE_SOURCES) $(HEADERS)
+	@mkdir -p $(@D)
+	clang $(STD_FLAGS) $(FUZZ_CFLAGS) $< $(ENGINE_SOURCES) -lm -o $@
+
+fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/%)
+	@for name in $(FUZZ_TARGETS); do \
+	    mkdir -p $(FUZZ_BUILD)/corpus-$$name; seeds=; \
+	    [ $$name != fuzz_decode ] || seeds=$$(ls -d $(J2K_SHARED)/robustness/files $(J2K_SHARED)/valid/*/ 2>/dev/null); \
+	    $(FUZZ_BUILD)/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -timeout=25 -rss_limit_mb=2048 \
+	        -artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus-$$name $$seeds || exit 1; \
+	done
 
 # ---- style -----------------------------------------------------------------------------------------------------------
 
