@@ -119,12 +119,10 @@ TSAN_BUILD := $(BUILD)/tsan
 SANITIZE_TESTS ?= tests/interop/test_tool.py tests/interop/test_openjpeg.py
 ASAN_SELECT ?= mixture or tool or size
 TSAN_SELECT ?= tiles or threads
-# The only C test with threads of its own; the tool brings them to all stages.
-TSAN_UNIT := tests/unit/test_parallel
 # Some kernels place memory where the thread sanitizer does not expect it.
 NO_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-# The programs among the unit tests that start threads.
+# The unit tests that start threads; the tool brings them to all stages.
 THREADED_SOURCES := $(shell grep -lE 'j2k_parallel|j2k_context_create' $(UNIT_SOURCES) 2>/dev/null)
 
 sanitize: sanitize-short sanitize-python
