@@ -428,3 +428,13 @@ def test_what_is_installed():
     assert (include / "compat" / "grok.h").exists()
     version = [line for line in (include / "j2k.h").read_text().splitlines() if "J2K_VERSION" in line]
     assert f'"{blosc2_grok.__version__}"' in version[0]
+
+
+def test_blocks_that_no_packet_includes_may_have_any_number_of_bitplanes():
+    """Guard bits and the shift of a region of interest can pass what a block coder handles where nothing is coded."""
+    zeros = np.zeros((64, 64, 4), np.uint16)
+    quality = {"quality_mode": "rates", "quality_layers": [40]}
+    structure = {"num_resolutions": 1, "codeblock_size": (4, 4)}
+    data = blosc2_grok.encode(zeros, numgbits=7, roi_compno=0, roi_shift=3, **structure, **quality)
+    assert len(data) <= zeros.nbytes / 40
+    assert blosc2_grok.decode(data).shape == zeros.shape
