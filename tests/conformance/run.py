@@ -23,10 +23,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
 import samples  # noqa: E402
 from decoders import DECODERS, Outcome  # noqa: E402
 
-# Rows of `valid` whose reference is OpenJPEG's own decoding of deep irreversible streams. Its 9/7 wavelet scales the
-# high-pass band by 1.625732422 for 2 / 1.230174105 = 1.625786132 (T.800 table F.4), and is off by some 4e-5 of the range,
-# more than the tolerance; tests/interop shows that ours is not. Grok, the only peer that agrees, has the same constant.
-# The rows must pass with this much added to `peak` and its square to `mse`.
+# Rows of `valid` that miss the manifest's tolerance because their reference, OpenJPEG's own decoding of deep irreversible
+# streams, is off itself: its 9/7 scales the high-pass band by 1.625732422 (13318 / 8192) for 2 / 1.230174105 = 1.625786132
+# (T.800 table F.4), an error of 3.3e-5 of the range a level. They do not count as passed; beyond this peak they fail.
 OPENJPEG_DEEP_9_7 = {"opj/issue228.j2k": 5, "generated/bits20u_irv.j2k": 64}
 
 
@@ -98,7 +97,7 @@ def check_valid(base: Path, file: str, rows: list[dict], decode) -> Row:
     outcome = decode(base / file)
     if outcome.state != "ok":
         return Row("valid", file, "FAIL", f"{outcome.state} {outcome.message}", outcome.seconds)
-    texts, good = [], True
+    texts, good, explained = [], True, True
     forms = {"codestream": outcome.planes}
     for row in rows:
         form = row["mapping"]
@@ -106,12 +105,18 @@ def check_valid(base: Path, file: str, rows: list[dict], decode) -> Row:
             forms[form] = samples.mapped(outcome.planes, (base / file).read_bytes())
         index = int(row["component"])
         if index >= len(forms[form]):
-            ok, text = False, f"no component {index}"
+            ok, text, explained = False, f"no component {index}", False
         else:
-            ok, text = check_plane(base, row, forms[form][index], OPENJPEG_DEEP_9_7.get(file, 0))
+            ok, text = check_plane(base, row, forms[form][index])
+            if not ok and file in OPENJPEG_DEEP_9_7:
+                explained = explained and check_plane(base, row, forms[form][index], OPENJPEG_DEEP_9_7[file])[0]
+                text += " (the reference is inexact)"
+            elif not ok:
+                explained = False
         good = good and ok
         texts.append(("" if ok else "!") + text)
-    return Row("valid", file, "PASS" if good else "FAIL", "  ".join(texts), outcome.seconds)
+    verdict = "PASS" if good else "info" if explained else "FAIL"
+    return Row("valid", file, verdict, "  ".join(texts), outcome.seconds)
 
 
 def check_plane(base: Path, row: dict, plane: samples.Plane, reference_error: int = 0) -> tuple[bool, str]:
@@ -126,8 +131,7 @@ def check_plane(base: Path, row: dict, plane: samples.Plane, reference_error: in
     reference = samples.read_reference(base / row["reference"], 0)
     step = int(row["stride"] or 1)
     peak, mse = float(row["peak"]) + reference_error, float(row["mse"]) + reference_error**2
-    ok, text = check_tolerance(plane.data[::step, ::step], reference, peak, mse)
-    return ok, text + (" (the reference is inexact)" if reference_error else "")
+    return check_tolerance(plane.data[::step, ::step], reference, peak, mse)
 
 
 def describe(planes: list[samples.Plane]) -> str:
@@ -147,6 +151,7 @@ def check_robustness(base: Path, file: str, rows: list[dict], decode) -> Row:
         # Upstream wants an error; the test data's notes allow decoders to differ when the fault lies in a JP2 box.
         verdict = "PASS" if outcome.state == "fail" else "info"
     elif kind == "must_decode":
+        strictly = outcome.state == "ok"
         if outcome.state == "fail" and decode is DECODERS["tool"]:
             # Upstream means viewers, which show what is there of an incomplete file.
             strict = outcome.message
@@ -154,7 +159,7 @@ def check_robustness(base: Path, file: str, rows: list[dict], decode) -> Row:
             dims = describe(outcome.planes)
             text = f"{kind}: {outcome.state} {outcome.message or dims} with --tolerant (without: {strict})"
         right = outcome.state == "ok" and (not row["dims"] or dims == row["dims"])
-        verdict = "PASS" if right else "FAIL"
+        verdict = "FAIL" if not right else "PASS" if strictly else "info"
         if outcome.state == "ok" and row["sha256"]:
             same = samples.digest([p.data for p in outcome.planes]) == row["sha256"]
             text += " (samples as OpenJPEG)" if same else " (samples differ from OpenJPEG)"
