@@ -37,6 +37,21 @@ J2K_INLINE unsigned leading_zeros32(uint32_t x) {
 #endif
 }
 
+/* Leading zeros of 64 bits; x != 0. */
+J2K_INLINE unsigned leading_zeros64(uint64_t x) {
+#if defined(__GNUC__)
+    return (unsigned)__builtin_clzll(x);
+#else
+    unsigned n = 0;
+    for (unsigned step = 32; step; step /= 2)
+        if (!(x >> (64 - step))) {
+            n += step;
+            x <<= step;
+        }
+    return n;
+#endif
+}
+
 /* Number of bits of the smallest integer type that holds x: 0 for 0. */
 J2K_INLINE unsigned bit_length32(uint32_t x) {
     return x ? 32 - leading_zeros32(x) : 0;

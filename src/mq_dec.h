@@ -20,21 +20,6 @@
 #define MQ_DEC_ASM 0
 #endif
 
-/* x != 0. */
-J2K_INLINE unsigned leading_zeros64(uint64_t x) {
-#if defined(__GNUC__)
-    return (unsigned)__builtin_clzll(x);
-#else
-    unsigned n = 0;
-    for (unsigned step = 32; step; step /= 2)
-        if (!(x >> (64 - step))) {
-            n += step;
-            x <<= step;
-        }
-    return n;
-#endif
-}
-
 J2K_INLINE uint32_t load_be32(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }

@@ -78,12 +78,10 @@ j2k_status j2k_rate_prepare(rate_control *rc, arena *memory) {
     uint16_t *layers = ARENA_ALLOC_ZERO(memory, uint16_t, rc->count * rc->num_layers);
     rc->steps = ARENA_ALLOC(memory, rate_step, rc->count);
     RETURN_IF(!slopes || !layers || !rc->steps, J2K_ERROR_MEMORY);
-    rc->energy = 0;
     for (size_t i = 0; i < rc->count; i++) {
         codeblock *cb = rc->refs[i].block;
         cb->u.enc.slopes = slopes;
         cb->u.enc.layer_passes = layers;
-        rc->energy += cb->u.enc.energy * rc->refs[i].band->weight;
         slopes += cb->num_passes;
         layers += rc->num_layers;
     }
@@ -298,6 +296,8 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
     }
     fill_layer(rc, layer, (float)exp2(fits));
     size_t taken = add_steps(rc, layer, bytes - *used);
+    if (taken == 0)
+        return J2K_OK;
     uint64_t size;
     TRY(j2k_rate_packet_bytes(rc, layer, &size));
     if (size <= bytes)

@@ -21,7 +21,6 @@ typedef struct rate_control {
     bool one_component; /* only the passes and packets of `component` are looked at; the others stay as they
                            are */
     uint32_t component;
-    double energy; /* squared error of the image with no coding pass at all; set by prepare */
     float min_slope, max_slope;
     struct rate_step *steps; /* room for one step of every code-block */
 } rate_control;

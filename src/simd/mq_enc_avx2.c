@@ -5,6 +5,7 @@
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
 
+#include "mq_enc_columns.h"
 #include "target_avx2.h"
 
 /* As mq_enc_avx512.c, with other means: shifts by k are multiplications by 2^k, tables of 48 entries are
@@ -26,27 +27,6 @@ typedef struct event {
 } event;
 
 /* Tables of table C.2 and powers of two, 16 bytes at a time; entry 47 is the state of no-ops, with Qe 0. */
-#define QE_LOW(i, qe, nmps, nlps, flips)   [i] = (qe)&255,
-#define QE_HIGH(i, qe, nmps, nlps, flips)  [i] = (qe) >> 8,
-#define NEXT_MPS(i, qe, nmps, nlps, flips) [i] = nmps,
-#define NEXT_LPS(i, qe, nmps, nlps, flips) [i] = (nlps) | (flips) << 7,
-#define SHIFT(i, qe, nmps, nlps, flips)                                                                      \
-    [i] = (qe) >= 0x4000   ? 1                                                                               \
-          : (qe) >= 0x2000 ? 2                                                                               \
-          : (qe) >= 0x1000 ? 3                                                                               \
-          : (qe) >= 0x800  ? 4                                                                               \
-          : (qe) >= 0x400  ? 5                                                                               \
-          : (qe) >= 0x200  ? 6                                                                               \
-          : (qe) >= 0x100  ? 7                                                                               \
-          : (qe) >= 0x80   ? 8                                                                               \
-          : (qe) >= 0x40   ? 9                                                                               \
-          : (qe) >= 0x20   ? 10                                                                              \
-          : (qe) >= 0x10   ? 11                                                                              \
-          : (qe) >= 8      ? 12                                                                              \
-          : (qe) >= 4      ? 13                                                                              \
-          : (qe) >= 2      ? 14                                                                              \
-                           : 15,
-
 static const uint8_t qe_low_table[48] = {MQ_STATE_LIST(QE_LOW)};
 static const uint8_t qe_high_table[48] = {MQ_STATE_LIST(QE_HIGH)};
 static const uint8_t shift_table[48] = {MQ_STATE_LIST(SHIFT)};

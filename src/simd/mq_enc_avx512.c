@@ -5,6 +5,7 @@
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
 
+#include "mq_enc_columns.h"
 #include "target_avx512.h"
 
 /* How a step works.
@@ -42,28 +43,6 @@
     }
 
 /* Tables of table C.2; entry 63 is the state of no-ops, with Qe 0. */
-#define QE_LOW(i, qe, nmps, nlps, flips)   [i] = (qe)&255,
-#define QE_HIGH(i, qe, nmps, nlps, flips)  [i] = (qe) >> 8,
-#define NEXT_MPS(i, qe, nmps, nlps, flips) [i] = nmps,
-#define NEXT_LPS(i, qe, nmps, nlps, flips) [i] = (nlps) | (flips) << 7,
-#define SHIFT(i, qe, nmps, nlps, flips)                                                                      \
-    [i] = (qe) >= 0x8000   ? 0                                                                               \
-          : (qe) >= 0x4000 ? 1                                                                               \
-          : (qe) >= 0x2000 ? 2                                                                               \
-          : (qe) >= 0x1000 ? 3                                                                               \
-          : (qe) >= 0x800  ? 4                                                                               \
-          : (qe) >= 0x400  ? 5                                                                               \
-          : (qe) >= 0x200  ? 6                                                                               \
-          : (qe) >= 0x100  ? 7                                                                               \
-          : (qe) >= 0x80   ? 8                                                                               \
-          : (qe) >= 0x40   ? 9                                                                               \
-          : (qe) >= 0x20   ? 10                                                                              \
-          : (qe) >= 0x10   ? 11                                                                              \
-          : (qe) >= 8      ? 12                                                                              \
-          : (qe) >= 4      ? 13                                                                              \
-          : (qe) >= 2      ? 14                                                                              \
-                           : 15,
-
 typedef struct constants {
     uint8_t context[NUM_CONTEXTS][64], bit[5][64], context_mask[64], mps[64], no_op[64];
     uint8_t qe_low[64], qe_high[64], next_mps[64], next_lps[64], shift[64];
