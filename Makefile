@@ -51,9 +51,9 @@ ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/obj/%.o)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/obj/%.o)
 UNIT_PROGRAMS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
-$(BUILD)/obj/%.o: %.c $(HEADERS) Makefile
+$(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(STD_FLAGS) $(CFLAGS) $(call isa_flags,$(notdir $<)) -c $< -o $@
+	$(CC) $(STD_FLAGS) $(CFLAGS) $(call isa_flags,$(notdir $<)) -MMD -MP -c $< -o $@
 
 $(BUILD)/libj2k.a: $(ENGINE_OBJECTS)
 	@rm -f $@
@@ -62,9 +62,12 @@ $(BUILD)/libj2k.a: $(ENGINE_OBJECTS)
 $(BUILD)/j2k: $(TOOL_OBJECTS) $(BUILD)/libj2k.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
-$(BUILD)/tests/%: tests/%.c $(BUILD)/libj2k.a $(HEADERS)
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libj2k.a
 	@mkdir -p $(@D)
-	$(CC) $(STD_FLAGS) $(CFLAGS) $< $(BUILD)/libj2k.a $(LIBS) -o $@
+	$(CC) $(STD_FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(BUILD)/libj2k.a $(LIBS) -o $@
+
+# Which headers an output was made from, as the compiler noted it.
+-include $(ENGINE_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d)
 
 tool: $(BUILD)/j2k
 
