@@ -2,7 +2,8 @@
 known to every copy of Blosc2 in the process."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from ._codec import decode, decode_components, encode, info
+from ._codec import encode
+from ._decode import decode, decode_components, info
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
 from ._lib import get_include, get_libpath, last_error, lib, print_libpath
 from ._params import Params, get_params_defaults, parameter_table, params_defaults, set_params_defaults

@@ -130,3 +130,11 @@ def call(function: ctypes._NamedFuncPointer, *arguments: object) -> None:
     status = function(*arguments, message, len(message))
     if status:
         raise error_for(status, message.value.decode("utf-8", "replace"))
+
+
+def take(pointer: ctypes.c_void_p, size: ctypes.c_size_t) -> bytes:
+    """The bytes that a C function left behind; they are freed."""
+    try:
+        return ctypes.string_at(pointer, size.value)
+    finally:
+        lib.blosc2_grok_free(pointer)
