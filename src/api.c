@@ -38,6 +38,7 @@ void j2k_context_destroy(j2k_context *context) {
     j2k_arena_free(&context->memory);
     j2k_arena_free(&context->work);
     j2k_arena_free(&context->scratch);
+    j2k_arena_free(&context->kept);
     free(context);
 }
 

@@ -28,6 +28,7 @@ struct j2k_context {
     arena memory;                 /* headers, tile trees: as long as the image needs them */
     arena work;                   /* coefficients and row buffers of one tile */
     arena scratch;                /* short-lived: packet iterators of dry runs */
+    arena kept;                   /* encoder: coefficients of all tiles, for more than one attempt */
     struct j2k_context *verifier; /* encoder: decodes what it wrote to measure the PSNR; made at first use */
 };
 

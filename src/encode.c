@@ -4,10 +4,8 @@
 
 #include <string.h>
 
-#include "transform.h"
-
-/* Level shift, colour transform, wavelet, quantisation and block coding of all tiles. Coefficients are needed
- * for one tile at a time only; the tree and the coded passes stay. */
+/* Level shift, colour transform, wavelet (encode_tiles.c), quantisation and block coding of all tiles.
+ * Coefficients are needed for one tile at a time only; the tree and the coded passes stay. */
 static j2k_status code_tiles(encoder *e) {
     j2k_context *context = e->context;
     e->num_tiles = e->cs.siz.tiles_x * e->cs.siz.tiles_y;
@@ -15,14 +13,11 @@ static j2k_status code_tiles(encoder *e) {
     block_ref **refs = ARENA_ALLOC(&context->memory, block_ref *, e->num_tiles);
     size_t *counts = ARENA_ALLOC(&context->memory, size_t, e->num_tiles);
     RETURN_IF(!e->tiles || !refs || !counts, J2K_ERROR_MEMORY);
-    image_window window = {e->image, e->areas};
     e->num_refs = 0;
     for (uint32_t i = 0; i < e->num_tiles; i++) {
         tile *t = &e->tiles[i];
         j2k_arena_reset(&context->work);
-        TRY(j2k_tile_build(t, &e->cs.siz, i, &e->cs.style, e->cs.components, &context->memory,
-                           &context->diag));
-        TRY(j2k_tile_forward(context, t, window));
+        TRY(j2k_encode_load_tile(e, i, &context->memory, t));
         TRY(j2k_tile_encode_blocks(context, t, e->ht, &context->memory, &refs[i], &counts[i]));
         e->num_refs += counts[i];
     }

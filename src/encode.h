@@ -19,9 +19,11 @@ typedef struct encoder {
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
     ht_choice ht;
-    bool ht_by_step; /* HT: the quantiser step alone makes the quality of the last layer; */
-    double ht_step;  /* that step, 0: to be chosen */
-    double ht_power; /* bytes go with the step to the power of minus this */
+    bool ht_by_step;     /* HT: the quantiser step alone makes the quality of the last layer; */
+    double ht_step;      /* that step, 0: to be chosen */
+    double ht_power;     /* bytes go with the step to the power of minus this */
+    plane **kept_planes; /* every tile's coefficients, see encode_tiles.c; NULL: none yet */
+    bool kept_irreversible;
     tile *tiles;
     uint32_t num_tiles;
     block_ref *refs; /* all code-blocks of all tiles */
@@ -35,6 +37,10 @@ j2k_status j2k_encode_check(encoder *e);
 j2k_status j2k_encode_plan(encoder *e, unsigned refine);
 /* HT: what the CAP marker segment says; when the guard bits are known. */
 void j2k_encode_capabilities(encoder *e);
+
+/* encode_tiles.c: build tile `index` in `memory`, by the headers as they are, with its coefficients, which
+ * are in the work arena, or kept for further attempts and not to be changed. */
+j2k_status j2k_encode_load_tile(encoder *e, uint32_t index, arena *memory, tile *t);
 
 /* encode_step.c: the base step whose quantiser alone leaves this squared error in the image (irreversible
  * path; the plan's own step does not matter). Transforms the image, or some of its tiles when there are many.

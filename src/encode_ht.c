@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "encode.h"
-#include "transform.h"
 
 /* HT codewords cannot be cut, and coding a bit-plane in two halves (refinement passes) costs more than coding
  * it whole. But with a quantiser there is no need to: a step s times as large leaves out as much as log2(s)
@@ -48,14 +47,11 @@ static j2k_status take_sample(encoder *e, sample *s) {
     double every_tile = ceil(tiles / fmin(affordable, SAMPLED_TILES));
     double blocks = (double)e->num_samples / (e->options.codeblock_width * e->options.codeblock_height);
     unsigned every = (unsigned)fmin(fmax(blocks / every_tile / SAMPLED_BLOCKS, 1), 24);
-    image_window window = {e->image, e->areas};
     j2k_arena_reset(&context->work);
     for (double i = 0; i < tiles && s->num_tiles < SAMPLED_TILES; i += every_tile, s->num_tiles++) {
         tile *t = ARENA_ALLOC_ZERO(&context->work, tile, 1);
         RETURN_IF(!t, J2K_ERROR_MEMORY);
-        TRY(j2k_tile_build(t, &e->cs.siz, (uint32_t)i, &e->cs.style, e->cs.components, &context->work,
-                           &context->diag));
-        TRY(j2k_tile_forward(context, t, window));
+        TRY(j2k_encode_load_tile(e, (uint32_t)i, &context->work, t));
         TRY(j2k_tile_sample_blocks(context, t, every, &s->jobs[s->num_tiles], &s->bands[s->num_tiles],
                                    &s->counts[s->num_tiles]));
     }

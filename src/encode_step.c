@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "encode.h"
-#include "transform.h"
 
 /* Embedded coding is at its best where a bit-plane is complete: between two planes it pays up to 0.5 dB (10%
  * of the bytes) more than a quantiser whose own step leaves just the error wanted. So the step is chosen such
@@ -50,14 +49,10 @@ static j2k_status count_tiles(encoder *e, histogram *h) {
     j2k_context *context = e->context;
     uint32_t tiles = e->cs.siz.tiles_x * e->cs.siz.tiles_y;
     uint32_t every = (tiles + SAMPLED_TILES - 1) / SAMPLED_TILES;
-    image_window window = {e->image, e->areas};
     for (uint32_t i = 0; i < tiles; i += every) {
         tile t;
-        memset(&t, 0, sizeof t);
         j2k_arena_reset(&context->work);
-        TRY(j2k_tile_build(&t, &e->cs.siz, i, &e->cs.style, e->cs.components, &context->work,
-                           &context->diag));
-        TRY(j2k_tile_forward(context, &t, window));
+        TRY(j2k_encode_load_tile(e, i, &context->work, &t));
         for (uint32_t c = 0; c < t.num_components; c++)
             for (unsigned r = 0; r < t.components[c].num_resolutions; r++)
                 for (unsigned b = 0; b < t.components[c].resolutions[r].num_bands; b++)
