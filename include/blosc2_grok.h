@@ -79,10 +79,11 @@ BLOSC2_GROK_EXPORT size_t blosc2_grok_get_defaults(char *text, size_t capacity);
 /* One row of the table of parameters. All strings are static. */
 typedef struct {
     const char *name;
-    const char *type;          /* "integer", "choice", "flags", "pair" or "numbers" */
+    const char *type; /* "integer", "number", "choice", "flags", "pair", "numbers", "pairs", "rects" or "text" */
     const char *default_value; /* in text form */
     const char *allowed;       /* what values are allowed */
     const char *meaning;
+    const char *peers; /* the options of Grok's (grk) and OpenJPEG's (opj) programs that it corresponds to */
 } blosc2_grok_parameter_info;
 
 /* The parameter with this index, counted from 0; false when there are no more. */

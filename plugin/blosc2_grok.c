@@ -289,7 +289,10 @@ void blosc2_grok_set_default_params(const int64_t *tile_size, const int64_t *til
     memcpy(p.tile_size, tile_size, sizeof p.tile_size);
     memcpy(p.tile_offset, tile_offset, sizeof p.tile_offset);
     memcpy(p.codeblock_size, codeblock_size, sizeof p.codeblock_size);
-    memcpy(p.precinct_size, precinct_size, sizeof p.precinct_size);
+    if (precinct_size[0] || precinct_size[1]) {
+        p.precincts.count_and_values[0] = 1;
+        memcpy(p.precincts.count_and_values + 1, precinct_size, 2 * sizeof precinct_size[0]);
+    }
     memcpy(p.offset, offset, sizeof p.offset);
     p.numgbits = numgbits;
     p.progression = params_choice("progression", progression ? progression : "LRCP");
@@ -300,7 +303,7 @@ void blosc2_grok_set_default_params(const int64_t *tile_size, const int64_t *til
     p.roi_shift = roi_shift;
     p.decod_format = decod_format;
     p.cod_format = cod_format;
-    p.tile_parts = enableTilePartGeneration;
+    p.tile_parts = enableTilePartGeneration ? 'R' : 0;
     p.mct = mct == 255 ? AUTOMATIC : mct;
     p.max_cs_size = max_cs_size;
     p.max_comp_size = max_comp_size;

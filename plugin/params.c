@@ -2,33 +2,15 @@
  * engine. SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BLOSC2_GROK_NO_BLOSC2
 #include "blosc2_grok.h"
-#include "params.h"
-
-typedef struct choice {
-    const char *name; /* of several names of one value the first is the one written */
-    int64_t value;
-} choice;
-
-typedef enum parameter_type { INTEGER, CHOICE, FLAGS, PAIR, NUMBERS } parameter_type;
-
-typedef struct parameter {
-    const char *name;
-    parameter_type type;
-    size_t offset;
-    int64_t low, high;     /* INTEGER, PAIR */
-    const choice *choices; /* CHOICE, FLAGS; ends with a NULL name */
-    const char *default_value;
-    const char *allowed;
-    const char *meaning;
-} parameter;
+#include "params_table.h"
 
 static const choice booleans[] = {{"false", 0}, {"true", 1}, {"False", 0}, {"True", 1}, {NULL, 0}};
+static const choice divisions[] = {{"false", 0}, {"true", 'R'}, {"False", 0}, {"True", 'R'}, {"1", 'R'},
+                                   {"R", 'R'},   {"L", 'L'},    {"C", 'C'},   {NULL, 0}};
 static const choice tristate[] = {{"auto", -1}, {"false", 0}, {"true", 1}, {"None", -1},
                                   {"False", 0}, {"True", 1},  {NULL, 0}};
 static const choice transforms[] = {{"auto", -1}, {"0", 0},    {"1", 1}, {"None", -1},
@@ -64,327 +46,140 @@ static const choice file_formats[] = {{"GRK_FMT_UNK", GRK_FMT_UNK},
                                       {NULL, 0}};
 static const choice rate_controls[] = {{"BISECT", 0}, {"PCRD_OPT", 1}, {NULL, 0}};
 
-#define ROW(name_, type_, member, low, high, choices, default_value, allowed, meaning)                       \
-    { name_, type_, offsetof(params, member), low, high, choices, default_value, allowed, meaning }
+#define ROW(name_, type_, member, low, high, choices, default_value, allowed, meaning, peers)                \
+    { name_, type_, offsetof(params, member), low, high, choices, default_value, allowed, meaning, peers }
 
 static const parameter table[] = {
     ROW("tile_size", PAIR, tile_size, 0, UINT32_MAX, NULL, "0,0", "(width, height), or (0, 0)",
-        "Size of a tile; (0, 0): one tile, in a stack one tile a plane"),
+        "Size of a tile; (0, 0): one tile, in a stack one tile a plane", "grk -t, opj -t"),
     ROW("tile_offset", PAIR, tile_offset, 0, UINT32_MAX, NULL, "0,0", "(x, y), at most offset",
-        "Origin of the tile grid"),
+        "Origin of the tile grid", "grk -T, opj -T"),
     ROW("quality_mode", CHOICE, quality_mode, 0, 0, qualities, "none", "None, \"rates\" or \"dB\"",
-        "None: lossless; \"rates\": quality_layers are compression ratios; \"dB\": they are PSNRs in dB"),
+        "None: lossless; \"rates\": quality_layers are compression ratios; \"dB\": they are PSNRs in dB",
+        "grk -r or -q, opj -r or -q"),
     ROW("quality_layers", NUMBERS, quality_layers, 0, 0, NULL, "",
-        "up to 256 numbers, decreasing for \"rates\", increasing for \"dB\"", "Target of each quality layer"),
-    ROW("numgbits", INTEGER, numgbits, 0, 7, NULL, "2", "0 to 7", "Guard bits"),
+        "up to 256 numbers, decreasing for \"rates\", increasing for \"dB\"", "Target of each quality layer",
+        "grk -r or -q, opj -r or -q"),
+    ROW("numgbits", INTEGER, numgbits, 0, 7, NULL, "2", "0 to 7", "Guard bits", "grk -N, opj -GuardBits"),
     ROW("progression", CHOICE, progression, 0, 0, progressions, "LRCP",
         "\"LRCP\", \"RLCP\", \"RPCL\", \"PCRL\" or \"CPRL\"",
-        "Order of the packets (L: layer, R: resolution, P: position, C: component)"),
+        "Order of the packets (L: layer, R: resolution, P: position, C: component)", "grk -p, opj -p"),
     ROW("num_resolutions", INTEGER, num_resolutions, 1, J2K_MAX_RESOLUTIONS, NULL, "6", "1 to 33",
-        "Resolutions, the full one included; small images get fewer"),
+        "Resolutions, the full one included; small images get fewer", "grk -n, opj -n"),
     ROW("codeblock_size", PAIR, codeblock_size, 4, 1024, NULL, "64,64",
         "(width, height), powers of two from 4 to 1024, with a product of at most 4096",
-        "Size of a code-block"),
+        "Size of a code-block", "grk -b, opj -b"),
     ROW("mode", FLAGS, mode, 0, 0, modes, "DEFAULT", "a GrkMode, or several of them combined with |",
-        "Code-block style"),
+        "Code-block style", "grk -M, opj -M"),
     ROW("irreversible", CHOICE, irreversible, 0, 0, tristate, "auto", "None, False or True",
-        "True: 9/7 wavelet; False: 5/3 wavelet; None: 5/3 when lossless, 9/7 with a quality_mode"),
+        "True: 9/7 wavelet; False: 5/3 wavelet; None: 5/3 when lossless, 9/7 with a quality_mode",
+        "grk -I, opj -I"),
     ROW("roi_compno", INTEGER, roi_compno, -1, J2K_MAX_COMPONENTS - 1, NULL, "-1", "-1 to 16383",
-        "Component to code first as region of interest; -1: none"),
+        "Component to code first as region of interest; -1: none", "grk -R c=, opj -ROI c="),
     ROW("roi_shift", INTEGER, roi_shift, 0, 37, NULL, "0", "0 to 37",
-        "Bits by which that component is shifted up"),
-    ROW("precinct_size", PAIR, precinct_size, 0, 32768, NULL, "0,0",
-        "(width, height), powers of two up to 32768, or (0, 0)",
-        "Size of a precinct at full resolution; (0, 0): one precinct"),
+        "Bits by which that component is shifted up", "grk -R U=, opj -ROI U="),
+    ROW("precinct_size", PAIRS, precincts, 0, 32768, NULL, "0,0",
+        "(width, height), powers of two up to 32768; several such pairs; or (0, 0)",
+        "Size of a precinct at full resolution, then at the lower ones; the last pair is halved for the "
+        "rest; (0, 0): one precinct a resolution",
+        "grk -c, opj -c"),
     ROW("offset", PAIR, offset, 0, INT32_MAX, NULL, "0,0", "(x, y)",
-        "Place of the image on the reference grid"),
+        "Place of the image on the reference grid", "grk -d, opj -d"),
     ROW("decod_format", CHOICE, decod_format, 0, 0, file_formats, "GRK_FMT_UNK", "a GrkFileFmt",
-        "No effect: the format of a stream is detected"),
+        "No effect: the format of a stream is detected", "grk -K"),
     ROW("cod_format", CHOICE, cod_format, 0, 0, stream_formats, "GRK_FMT_JP2",
-        "GRK_FMT_JP2, GRK_FMT_J2K, or GRK_FMT_UNK (as GRK_FMT_JP2)", "JP2 file or raw codestream"),
-    ROW("enableTilePartGeneration", CHOICE, tile_parts, 0, 0, booleans, "false", "False or True",
-        "A tile-part for each resolution"),
+        "GRK_FMT_JP2, GRK_FMT_J2K, or GRK_FMT_UNK (as GRK_FMT_JP2)", "JP2 file or raw codestream",
+        "grk -O, opj -OutFor"),
+    ROW("enableTilePartGeneration", CHOICE, tile_parts, 0, 0, divisions, "false",
+        "False, True, \"R\", \"L\" or \"C\"",
+        "A tile-part for each resolution (True or \"R\"), quality layer (\"L\") or component (\"C\")",
+        "grk -u, opj -TP"),
     ROW("mct", CHOICE, mct, 0, 0, transforms, "auto", "-1, 0 or 1",
-        "Colour transform; -1: for three or four components; 0: never; 1: on the first three components"),
+        "Colour transform; -1: for three or four components; 0: never; 1: on the first three components",
+        "grk -Y, opj -mct"),
     ROW("max_cs_size", INTEGER, max_cs_size, 0, INT64_MAX, NULL, "0", "0 or more",
-        "Upper bound of a block's coded bytes; 0: none"),
+        "Upper bound of a block's coded bytes; 0: none", ""),
     ROW("max_comp_size", INTEGER, max_comp_size, 0, INT64_MAX, NULL, "0", "0 or more",
-        "Upper bound of one component's coded bytes; 0: none"),
+        "Upper bound of one component's coded bytes; 0: none", ""),
     ROW("rsiz", INTEGER, rsiz, 0, 0x0FFF, NULL, "0", "a GrkProfile of Part 1, with its level (0 to 4095)",
-        "Profile to signal; it is not enforced"),
-    ROW("framerate", INTEGER, framerate, 0, UINT16_MAX, NULL, "0", "0 to 65535", "No effect"),
-    ROW("apply_icc_", CHOICE, apply_icc, 0, 0, booleans, "false", "False or True", "No effect"),
+        "Profile to signal; it is not enforced", "grk -Z, -w, -x, -U, -z; opj -cinema2K, -cinema4K, -IMF"),
+    ROW("framerate", INTEGER, framerate, 0, UINT16_MAX, NULL, "0", "0 to 65535", "No effect",
+        "grk -w, -U, -z; opj -cinema2K, -IMF"),
+    ROW("apply_icc_", CHOICE, apply_icc, 0, 0, booleans, "false", "False or True", "No effect", ""),
     ROW("rateControlAlgorithm", CHOICE, rate_control, 0, 0, rate_controls, "BISECT", "a GrkRateControl",
-        "No effect: rate control is always PCRD-opt over all coding passes"),
+        "No effect: rate control is always PCRD-opt over all coding passes", "grk -A"),
     ROW("num_threads", INTEGER, num_threads, 0, 1024, NULL, "0", "0 to 1024",
-        "Threads that work on one block; 0: as many as help"),
-    ROW("deviceId", INTEGER, device_id, INT32_MIN, INT32_MAX, NULL, "0", "an integer", "No effect"),
-    ROW("duration", INTEGER, duration, 0, INT32_MAX, NULL, "0", "0 or more", "No effect"),
-    ROW("repeats", INTEGER, repeats, 0, INT32_MAX, NULL, "1", "0 or more", "No effect"),
+        "Threads that work on one block; 0: as many as help", "grk -H, opj -threads"),
+    ROW("deviceId", INTEGER, device_id, INT32_MIN, INT32_MAX, NULL, "0", "an integer", "No effect", "grk -G"),
+    ROW("duration", INTEGER, duration, 0, INT32_MAX, NULL, "0", "0 or more", "No effect", "grk -J"),
+    ROW("repeats", INTEGER, repeats, 0, INT32_MAX, NULL, "1", "0 or more", "No effect", "grk -e"),
     ROW("verbose", CHOICE, verbose, 0, 0, booleans, "false", "False or True",
-        "Print errors of blocks to stderr as well"),
+        "Print errors of blocks to stderr as well", "grk -v"),
+    ROW("write_plt", CHOICE, plt, 0, 0, booleans, "false", "False or True",
+        "PLT marker segments: lengths of the packets of each tile-part", "grk -L, opj -PLT"),
+    ROW("write_tlm", CHOICE, tlm, 0, 0, booleans, "false", "False or True",
+        "TLM marker segments: lengths of all tile-parts", "grk -X, opj -TLM"),
+    ROW("write_sop", CHOICE, sop, 0, 0, booleans, "false", "False or True",
+        "An SOP marker segment before each packet", "grk -S, opj -SOP"),
+    ROW("write_eph", CHOICE, eph, 0, 0, booleans, "false", "False or True",
+        "An EPH marker behind each packet header", "grk -E, opj -EPH"),
+    ROW("comment", TEXT, comment, 0, 0, NULL, "", "up to 1023 characters of Latin-1",
+        "Text of a COM marker segment", "grk -C, opj -C"),
 };
 
 enum { NUM_PARAMETERS = sizeof table / sizeof table[0] };
 
 bool blosc2_grok_parameter(int index, blosc2_grok_parameter_info *info) {
-    static const char *const type_names[] = {"integer", "choice", "flags", "pair", "numbers"};
+    static const char *const type_names[] = {"integer", "number", "choice", "flags", "pair",
+                                             "numbers", "pairs",  "rects",  "text"};
     if (index < 0 || index >= NUM_PARAMETERS || !info)
         return false;
     const parameter *row = &table[index];
-    *info = (blosc2_grok_parameter_info){row->name, type_names[row->type], row->default_value, row->allowed,
-                                         row->meaning};
+    *info = (blosc2_grok_parameter_info){row->name,    type_names[row->type], row->default_value,
+                                         row->allowed, row->meaning,          row->peers};
     return true;
 }
 
-static int64_t *field(params *p, const parameter *row) {
-    return (int64_t *)(void *)((char *)p + row->offset);
+const parameter *params_row(int index) {
+    return index < NUM_PARAMETERS ? &table[index] : NULL;
 }
 
-static const int64_t *const_field(const params *p, const parameter *row) {
-    return (const int64_t *)(const void *)((const char *)p + row->offset);
-}
-
-/* ---- text form
- * -------------------------------------------------------------------------------------------------- */
-
-/* A piece of text, not terminated, without spaces around it. */
-typedef struct span {
-    const char *text;
-    size_t length;
-} span;
-
-static span trim(const char *text, size_t length) {
-    while (length && (*text == ' ' || *text == '\t' || *text == '\n')) {
-        text++;
-        length--;
-    }
-    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t' || text[length - 1] == '\n'))
-        length--;
-    return (span){text, length};
-}
-
-/* Split off the first piece of *rest at the separator; false when nothing is left. */
-static bool next_piece(span *rest, char separator, span *piece) {
-    if (!rest->text)
-        return false;
-    const char *found = rest->length ? memchr(rest->text, separator, rest->length) : NULL;
-    size_t length = found ? (size_t)(found - rest->text) : rest->length;
-    *piece = trim(rest->text, length);
-    *rest = found ? (span){found + 1, rest->length - length - 1} : (span){NULL, 0};
-    return true;
-}
-
-static bool same(span a, const char *b) {
-    return strlen(b) == a.length && memcmp(a.text, b, a.length) == 0;
-}
-
-/* strtoll and strtod need terminated text; strtod follows the locale's decimal point, so numbers are read
- * here. */
-static bool parse_integer(span s, int64_t *value) {
-    bool negative = s.length && *s.text == '-';
-    if (s.length && (*s.text == '-' || *s.text == '+'))
-        s = (span){s.text + 1, s.length - 1};
-    if (s.length == 0 || s.length > 18)
-        return false;
-    int64_t result = 0;
-    for (size_t i = 0; i < s.length; i++) {
-        if (s.text[i] < '0' || s.text[i] > '9')
-            return false;
-        result = 10 * result + (s.text[i] - '0');
-    }
-    *value = negative ? -result : result;
-    return true;
-}
-
-/* Digits with an optional point and exponent. The value is exact for up to 15 digits and exponents up to 22,
- * and within a few units in the last place beyond that, which is more than a ratio or a PSNR needs. */
-static bool parse_number(span s, double *value) {
-    double mantissa = 0;
-    int exponent = 0, digits = 0;
-    bool point = false;
-    size_t i = s.length && *s.text == '+' ? 1 : 0;
-    for (; i < s.length; i++) {
-        char c = s.text[i];
-        if (c == '.' && !point) {
-            point = true;
-        } else if (c >= '0' && c <= '9') {
-            mantissa = 10 * mantissa + (c - '0');
-            exponent -= point;
-            if (++digits > 300)
-                return false;
-        } else {
-            break;
-        }
-    }
-    if (!digits)
-        return false;
-    if (i < s.length && (s.text[i] == 'e' || s.text[i] == 'E')) {
-        int64_t given;
-        if (!parse_integer((span){s.text + i + 1, s.length - i - 1}, &given) || given > 300 || given < -300)
-            return false;
-        exponent += (int)given;
-        i = s.length;
-    }
-    *value = exponent < 0 ? mantissa / pow(10, -exponent) : mantissa * pow(10, exponent);
-    return i == s.length && isfinite(*value);
-}
-
-static bool parse_choice(const parameter *row, span s, int64_t *value) {
-    int64_t number;
-    bool is_number = parse_integer(s, &number);
-    for (const choice *c = row->choices; c->name; c++) {
-        if (same(s, c->name) || (is_number && number == c->value)) {
-            *value = c->value;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A number, or names combined with |. */
-static bool parse_flags(const parameter *row, span s, int64_t *value) {
-    int64_t all = 0;
-    for (const choice *c = row->choices; c->name; c++)
-        all |= c->value;
-    if (parse_integer(s, value))
-        return *value >= 0 && (*value & ~all) == 0;
-    *value = 0;
-    for (span piece; next_piece(&s, '|', &piece);) {
-        int64_t flag;
-        if (!parse_choice(row, piece, &flag))
-            return false;
-        *value |= flag;
-    }
-    return true;
-}
-
-static bool parse_pair(const parameter *row, span s, int64_t *values) {
-    for (int i = 0; i < 2; i++) {
-        span piece;
-        if (!next_piece(&s, ',', &piece) || !parse_integer(piece, &values[i]) || values[i] < row->low ||
-            values[i] > row->high)
-            return false;
-    }
-    return s.text == NULL;
-}
-
-static bool parse_numbers(params *p, span s) {
-    double numbers[J2K_MAX_LAYERS];
-    int64_t count = 0;
-    span piece;
-    while (s.length && next_piece(&s, ',', &piece)) {
-        if (count == J2K_MAX_LAYERS || !parse_number(piece, &numbers[count++]))
-            return false;
-    }
-    if (count)
-        memcpy(p->quality_layers, numbers, (size_t)count * sizeof numbers[0]);
-    p->num_quality_layers = count;
-    return true;
-}
-
-static bool parse_value(params *p, const parameter *row, span s) {
-    int64_t *value = field(p, row);
-    switch (row->type) {
-    case INTEGER:
-        return parse_integer(s, value) && *value >= row->low && *value <= row->high;
-    case CHOICE:
-        return parse_choice(row, s, value);
-    case FLAGS:
-        return parse_flags(row, s, value);
-    case PAIR:
-        return parse_pair(row, s, value);
-    case NUMBERS:
-        return parse_numbers(p, s);
-    }
-    return false;
-}
-
-static const parameter *find_row(span name) {
-    for (int i = 0; i < NUM_PARAMETERS; i++) {
-        if (same(name, table[i].name))
-            return &table[i];
+const parameter *params_find(const char *name, size_t length, int *index) {
+    for (*index = 0; *index < NUM_PARAMETERS; (*index)++) {
+        const parameter *row = &table[*index];
+        if (strlen(row->name) == length && memcmp(row->name, name, length) == 0)
+            return row;
     }
     return NULL;
 }
 
-/* Append to text[0 .. capacity), counting also what does not fit. */
-typedef struct writer {
-    char *text;
-    size_t capacity, length;
-} writer;
-
-static void put(writer *w, const char *text) {
-    for (; *text; text++, w->length++) {
-        if (w->length + 1 < w->capacity)
-            w->text[w->length] = *text;
-    }
-    if (w->capacity)
-        w->text[w->length < w->capacity ? w->length : w->capacity - 1] = 0;
+void params_set_defaults(params *p) {
+    memset(p, 0, sizeof *p);
+    for (int i = 0; i < NUM_PARAMETERS; i++)
+        (void)params_parse_value(p, &table[i], table[i].default_value, strlen(table[i].default_value));
 }
 
-static j2k_status unknown_name(span name, diagnosis *why) {
-    char names[512];
-    writer w = {names, sizeof names, 0};
-    for (int i = 0; i < NUM_PARAMETERS; i++) {
-        put(&w, i ? ", " : "");
-        put(&w, table[i].name);
-    }
-    return fail(why, J2K_ERROR_ARGUMENT, "unknown parameter '%.*s'; known are %s",
-                (int)(name.length < 40 ? name.length : 40), name.text, names);
-}
+/* ---- checks ---- */
 
-static bool is_power_of_two(int64_t value) {
-    return value > 0 && (value & (value - 1)) == 0;
-}
-
-j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why) {
-    const char *end = length ? memchr(text, 0, length) : NULL;
-    span rest = {text, end ? (size_t)(end - text) : length};
-    span piece;
-    params result = *p;
-    bool layers_given = false;
-    while (next_piece(&rest, ';', &piece)) {
-        if (!piece.length)
-            continue;
-        const char *equals = memchr(piece.text, '=', piece.length);
-        if (!equals)
-            return fail(why, J2K_ERROR_ARGUMENT, "parameter '%.*s' has no value; the form is name=value",
-                        (int)(piece.length < 60 ? piece.length : 60), piece.text);
-        span name = trim(piece.text, (size_t)(equals - piece.text));
-        span value = trim(equals + 1, (size_t)(piece.text + piece.length - equals - 1));
-        const parameter *row = find_row(name);
-        if (!row)
-            return unknown_name(name, why);
-        if (!parse_value(&result, row, value))
-            return fail(why, J2K_ERROR_ARGUMENT, "%s: %.*s is not allowed; allowed: %s", row->name,
-                        (int)(value.length < 60 ? value.length : 60), value.text, row->allowed);
-        layers_given |= row->type == NUMBERS && result.num_quality_layers > 0;
-    }
-    if (layers_given && result.quality_mode == QUALITY_NONE)
-        return fail(why, J2K_ERROR_ARGUMENT,
-                    "quality_layers needs a quality_mode; allowed: \"rates\" or \"dB\"");
-    j2k_status status = params_check(&result, why);
-    if (status == J2K_OK)
-        *p = result;
-    return status;
+static j2k_status refuse_size(diagnosis *why, const char *name, const int64_t *size) {
+    int index;
+    return fail(why, J2K_ERROR_ARGUMENT, "%s: %lld x %lld is not allowed; allowed: %s", name,
+                (long long)size[0], (long long)size[1], params_find(name, strlen(name), &index)->allowed);
 }
 
 j2k_status params_check(const params *p, diagnosis *why) {
-    const int64_t *cb = p->codeblock_size, *precinct = p->precinct_size, *tile = p->tile_size;
+    const int64_t *cb = p->codeblock_size, *tile = p->tile_size;
     if ((p->mode & J2K_STYLE_HT) && (p->mode & ~(J2K_STYLE_HT | J2K_STYLE_CAUSAL)))
         return fail(why, J2K_ERROR_ARGUMENT, "mode: HT can be combined with VSC only");
     if (!is_power_of_two(cb[0]) || !is_power_of_two(cb[1]) || cb[0] * cb[1] > 4096)
-        return fail(why, J2K_ERROR_ARGUMENT, "codeblock_size: %lld x %lld is not allowed; allowed: %s",
-                    (long long)cb[0], (long long)cb[1], find_row((span){"codeblock_size", 14})->allowed);
-    if ((precinct[0] || precinct[1]) && (!is_power_of_two(precinct[0]) || !is_power_of_two(precinct[1])))
-        return fail(why, J2K_ERROR_ARGUMENT, "precinct_size: %lld x %lld is not allowed; allowed: %s",
-                    (long long)precinct[0], (long long)precinct[1],
-                    find_row((span){"precinct_size", 13})->allowed);
+        return refuse_size(why, "codeblock_size", cb);
+    for (int64_t i = 0; i < p->precincts.count_and_values[0]; i++) {
+        const int64_t *size = p->precincts.count_and_values + 1 + 2 * i;
+        if (!is_power_of_two(size[0]) || !is_power_of_two(size[1]))
+            return refuse_size(why, "precinct_size", size);
+    }
     if ((tile[0] == 0) != (tile[1] == 0))
-        return fail(why, J2K_ERROR_ARGUMENT,
-                    "tile_size: %lld x %lld is not allowed; allowed: (width, height), or (0, 0)",
-                    (long long)tile[0], (long long)tile[1]);
+        return refuse_size(why, "tile_size", tile);
     for (int i = 0; i < 2; i++) {
         /* T.800 B.3: the first tile holds the image's upper left corner. */
         int64_t origin = p->tile_offset[i], size = p->tile_size[i], corner = p->offset[i];
@@ -412,72 +207,6 @@ j2k_status params_check(const params *p, diagnosis *why) {
     return J2K_OK;
 }
 
-void params_set_defaults(params *p) {
-    memset(p, 0, sizeof *p);
-    p->tile_part_divider = 'R';
-    for (int i = 0; i < NUM_PARAMETERS; i++)
-        (void)parse_value(p, &table[i], (span){table[i].default_value, strlen(table[i].default_value)});
-}
-
-static void put_integer(writer *w, int64_t value) {
-    char digits[24];
-    snprintf(digits, sizeof digits, "%lld", (long long)value);
-    put(w, digits);
-}
-
-/* With a point whatever the locale says. */
-static void put_number(writer *w, double value) {
-    char digits[40];
-    snprintf(digits, sizeof digits, "%.15g", value);
-    for (char *c = digits; *c; c++) {
-        if (*c == ',')
-            *c = '.';
-    }
-    put(w, digits);
-}
-
-static void put_value(writer *w, const params *p, const parameter *row) {
-    const int64_t *value = const_field(p, row);
-    switch (row->type) {
-    case CHOICE:
-        for (const choice *c = row->choices; c->name; c++) {
-            if (c->value == *value) {
-                put(w, c->name);
-                return;
-            }
-        }
-        put_integer(w, *value);
-        return;
-    case PAIR:
-        put_integer(w, value[0]);
-        put(w, ",");
-        put_integer(w, value[1]);
-        return;
-    case NUMBERS:
-        for (int64_t i = 0; i < p->num_quality_layers; i++) {
-            put(w, i ? "," : "");
-            put_number(w, p->quality_layers[i]);
-        }
-        return;
-    case INTEGER:
-    case FLAGS:
-        put_integer(w, *value);
-        return;
-    }
-}
-
-size_t params_format(const params *p, char *text, size_t capacity) {
-    writer w = {text, capacity, 0};
-    put(&w, "");
-    for (int i = 0; i < NUM_PARAMETERS; i++) {
-        put(&w, i ? ";" : "");
-        put(&w, table[i].name);
-        put(&w, "=");
-        put_value(&w, p, &table[i]);
-    }
-    return w.length;
-}
-
 /* ---- other doors
  * ------------------------------------------------------------------------------------------------ */
 
@@ -488,16 +217,17 @@ void params_apply_meta(params *p, uint8_t meta) {
 }
 
 j2k_status params_check_rows(params *p, diagnosis *why) {
+    char text[4 * COMMENT_CAPACITY];
     for (int i = 0; i < NUM_PARAMETERS; i++) {
         const parameter *row = &table[i];
         if (row->type == NUMBERS)
             continue;
-        char text[64];
-        writer w = {text, sizeof text, 0};
-        put_value(&w, p, row);
-        if (!parse_value(p, row, (span){text, w.length}))
-            return fail(why, J2K_ERROR_ARGUMENT, "%s: %s is not allowed; allowed: %s", row->name, text,
+        size_t length = params_format_value(p, row, text, sizeof text);
+        if (length >= sizeof text || !params_parse_value(p, row, text, length))
+            return fail(why, J2K_ERROR_ARGUMENT, "%s: %.60s is not allowed; allowed: %s", row->name, text,
                         row->allowed);
+        if (strcmp(text, row->default_value))
+            p->given |= UINT64_C(1) << i;
     }
     for (int64_t i = 0; i < p->num_quality_layers; i++) {
         if (!(p->quality_layers[i] >= 0) || !isfinite(p->quality_layers[i]))
@@ -508,117 +238,11 @@ j2k_status params_check_rows(params *p, diagnosis *why) {
     return params_check(p, why);
 }
 
-static j2k_status take_layers(params *p, const grk_cparameters *g, diagnosis *why) {
-    if (!g->allocationByRateDistoration && !g->allocationByQuality)
-        return J2K_OK;
-    if (g->allocationByRateDistoration && g->allocationByQuality)
-        return fail(why, J2K_ERROR_ARGUMENT,
-                    "allocationByRateDistoration and allocationByQuality exclude each other");
-    if (g->numlayers < 1 || g->numlayers > J2K_MAX_LAYERS)
-        return fail(why, J2K_ERROR_ARGUMENT, "numlayers: %d is not allowed; allowed: 1 to %d", g->numlayers,
-                    (int)J2K_MAX_LAYERS);
-    p->quality_mode = g->allocationByQuality ? QUALITY_DB : QUALITY_RATES;
-    p->num_quality_layers = g->numlayers;
-    memcpy(p->quality_layers, g->allocationByQuality ? g->layer_distortion : g->layer_rate,
-           g->numlayers * sizeof g->layer_rate[0]);
-    return J2K_OK;
-}
-
-static j2k_status take_precincts(params *p, const grk_cparameters *g, diagnosis *why) {
-    if (g->res_spec > J2K_MAX_RESOLUTIONS)
-        return fail(why, J2K_ERROR_ARGUMENT, "res_spec: %u is not allowed; allowed: 0 to 33",
-                    (unsigned)g->res_spec);
-    for (uint32_t i = 0; i < g->res_spec; i++) {
-        uint32_t width = g->prcw_init[i], height = g->prch_init[i];
-        if (!is_power_of_two(width) || !is_power_of_two(height) || width > 32768 || height > 32768)
-            return fail(why, J2K_ERROR_ARGUMENT,
-                        "prcw_init, prch_init: %u x %u is not allowed; allowed: powers of two up to "
-                        "32768",
-                        (unsigned)width, (unsigned)height);
-        p->precinct_width[i] = width;
-        p->precinct_height[i] = height;
-    }
-    p->num_precincts = g->res_spec;
-    return J2K_OK;
-}
-
-static j2k_status refuse(const grk_cparameters *g, diagnosis *why) {
-    if (g->signature != BLOSC2_GROK_CPARAMETERS_SIGNATURE)
-        return fail(
-            why, J2K_ERROR_ARGUMENT,
-            "codec_params is not a blosc2_grok_params initialised with grk_compress_set_default_params "
-            "(or the program was compiled against another grok.h)");
-    if (g->numpocs)
-        return fail(why, J2K_ERROR_UNSUPPORTED, "numpocs: progression order changes are not supported");
-    if (g->mct_data || g->mct == 2)
-        return fail(why, J2K_ERROR_UNSUPPORTED,
-                    "mct: custom transforms are not supported; allowed: -1, 0 or 1");
-    if (g->subsampling_dx > 1 || g->subsampling_dy > 1)
-        return fail(why, J2K_ERROR_UNSUPPORTED, "subsampling_dx, subsampling_dy: only 1 is supported");
-    uint8_t divider = g->newTilePartProgressionDivider;
-    if (divider && divider != 'R' && divider != 'L' && divider != 'C')
-        return fail(why, J2K_ERROR_ARGUMENT, "newTilePartProgressionDivider: allowed: 0, 'R', 'L' or 'C'");
-    return J2K_OK;
-}
-
-static void take_comment(params *p, const grk_cparameters *g) {
-    if (g->num_comments < 1 || !g->comment[0] || g->is_binary_comment[0])
-        return;
-    size_t length = g->comment_len[0];
-    if (length >= sizeof p->comment)
-        length = sizeof p->comment - 1;
-    memcpy(p->comment, g->comment[0], length);
-    p->comment[length] = 0;
-}
-
-j2k_status params_from_grok(params *p, const grk_cparameters *g, diagnosis *why) {
-    j2k_status status = refuse(g, why);
-    if (status != J2K_OK)
-        return status;
-    params_set_defaults(p);
-    if (g->tile_size_on) {
-        p->tile_size[0] = g->t_width;
-        p->tile_size[1] = g->t_height;
-    }
-    p->tile_offset[0] = g->tx0;
-    p->tile_offset[1] = g->ty0;
-    p->sop = g->csty & 2;
-    p->eph = g->csty & 4;
-    p->numgbits = g->numgbits;
-    p->progression = g->prog_order;
-    p->num_resolutions = g->numresolution;
-    p->codeblock_size[0] = g->cblockw_init;
-    p->codeblock_size[1] = g->cblockh_init;
-    p->mode = g->cblk_sty;
-    p->irreversible = g->irreversible;
-    p->roi_compno = g->roi_compno;
-    p->roi_shift = g->roi_shift;
-    p->offset[0] = g->image_offset_x0;
-    p->offset[1] = g->image_offset_y0;
-    p->decod_format = g->decod_format;
-    p->cod_format = g->cod_format;
-    p->tile_parts = g->enableTilePartGeneration;
-    if (g->newTilePartProgressionDivider)
-        p->tile_part_divider = (char)g->newTilePartProgressionDivider;
-    p->mct = g->mct == 255 ? AUTOMATIC : g->mct;
-    p->max_cs_size = (int64_t)(g->max_cs_size & INT64_MAX);
-    p->max_comp_size = (int64_t)(g->max_comp_size & INT64_MAX);
-    p->rsiz = g->rsiz;
-    p->plt = g->writePLT;
-    p->tlm = g->writeTLM;
-    p->num_threads = g->numThreads;
-    p->verbose = g->verbose;
-    take_comment(p, g);
-    status = take_layers(p, g, why);
-    if (status == J2K_OK)
-        status = take_precincts(p, g, why);
-    return status == J2K_OK ? params_check_rows(p, why) : status;
-}
-
 int64_t params_choice(const char *parameter_name, const char *choice_name) {
-    const parameter *row = find_row((span){parameter_name, strlen(parameter_name)});
+    int index;
+    const parameter *row = params_find(parameter_name, strlen(parameter_name), &index);
     int64_t value;
-    return parse_choice(row, (span){choice_name, strlen(choice_name)}, &value) ? value : INT64_MAX;
+    return params_parse_choice(row, choice_name, strlen(choice_name), &value) ? value : INT64_MAX;
 }
 
 /* ---- to the engine
@@ -665,20 +289,17 @@ j2k_status params_to_options(const params *p, const layout *l, j2k_encode_option
         o->tile_x0 = (uint32_t)p->offset[0];
         o->tile_y0 = (uint32_t)p->offset[1];
     }
-    o->num_precincts = p->num_precincts;
-    memcpy(o->precinct_width, p->precinct_width, sizeof o->precinct_width);
-    memcpy(o->precinct_height, p->precinct_height, sizeof o->precinct_height);
-    if (!p->num_precincts && p->precinct_size[0]) {
-        o->num_precincts = 1;
-        o->precinct_width[0] = (uint32_t)p->precinct_size[0];
-        o->precinct_height[0] = (uint32_t)p->precinct_size[1];
+    o->num_precincts = (uint32_t)p->precincts.count_and_values[0];
+    for (uint32_t i = 0; i < o->num_precincts; i++) {
+        o->precinct_width[i] = (uint32_t)p->precincts.count_and_values[1 + 2 * i];
+        o->precinct_height[i] = (uint32_t)p->precincts.count_and_values[2 + 2 * i];
     }
     o->guard_bits = (uint32_t)p->numgbits;
     o->roi_component = p->roi_shift ? (int)p->roi_compno : -1;
     o->roi_shift = p->roi_compno < 0 ? 0 : (uint32_t)p->roi_shift;
     o->sop = p->sop;
     o->eph = p->eph;
-    o->tile_parts = p->tile_parts ? p->tile_part_divider : 0;
+    o->tile_parts = (char)p->tile_parts;
     o->max_bytes = (uint64_t)p->max_cs_size;
     o->max_component_bytes = (uint64_t)p->max_comp_size;
     o->rsiz = (uint16_t)p->rsiz;

@@ -13,22 +13,32 @@ enum { AUTOMATIC = -1 }; /* of irreversible and mct */
 
 enum { FORMAT_UNKNOWN = 0, FORMAT_J2K = 1, FORMAT_JP2 = 2 }; /* of cod_format, as in GRK_SUPPORTED_FILE_FMT */
 
-/* Values of all parameters. Those of the table are int64_t, so that the table can address them by offset. */
+enum { MAX_ROI_RECTS = 64, COMMENT_CAPACITY = 1024 };
+
+/* Tuples of two and of four: count of them, and one behind the other. Read and written as one array. */
+typedef struct pair_list {
+    int64_t count_and_values[1 + 2 * J2K_MAX_RESOLUTIONS];
+} pair_list;
+typedef struct rect_list {
+    int64_t count_and_values[1 + 4 * MAX_ROI_RECTS];
+} rect_list;
+
+/* Values of all parameters, which the table addresses by offset. */
 typedef struct params {
     int64_t tile_size[2], tile_offset[2];
     int64_t quality_mode;
     int64_t num_quality_layers;
     double quality_layers[J2K_MAX_LAYERS];
     int64_t numgbits, progression, num_resolutions, codeblock_size[2], mode, irreversible;
-    int64_t roi_compno, roi_shift, precinct_size[2], offset[2], decod_format, cod_format;
-    int64_t tile_parts, mct, max_cs_size, max_comp_size, rsiz, framerate, apply_icc, rate_control;
+    int64_t roi_compno, roi_shift, offset[2], decod_format, cod_format;
+    int64_t tile_parts /* 0, 'R', 'L', 'C' */, mct, max_cs_size, max_comp_size, rsiz, framerate, apply_icc,
+        rate_control;
     int64_t num_threads, device_id, duration, repeats, verbose;
-    /* Only in grk_cparameters, not in the table. */
-    char tile_part_divider; /* 'R', 'L', 'C' */
-    bool sop, eph, plt, tlm;
-    uint32_t num_precincts; /* 0: precinct_size holds */
-    uint32_t precinct_width[J2K_MAX_RESOLUTIONS], precinct_height[J2K_MAX_RESOLUTIONS];
-    char comment[128];
+    int64_t plt, tlm, sop, eph;
+    pair_list precincts; /* from the highest resolution down; of none there is one precinct a resolution */
+    rect_list roi_rects;
+    char comment[COMMENT_CAPACITY]; /* Latin-1 */
+    uint64_t given; /* bit i: row i of the table was named, or set in a C struct to other than its default */
 } params;
 
 void params_set_defaults(params *p);

@@ -15,7 +15,7 @@
 
 /* Why something failed: one per call, on the stack of the call. */
 typedef struct diagnosis {
-    char text[512];
+    char text[1024];
 } diagnosis;
 
 /* Format the message and return status. */

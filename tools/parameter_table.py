@@ -12,10 +12,10 @@ BEGIN, END = "<!-- parameters: begin", "<!-- parameters: end -->"
 
 
 def table() -> str:
-    rows = ["| name | type | default | allowed | meaning |", "|---|---|---|---|---|"]
+    rows = ["| name | type | default | allowed | meaning | Grok, OpenJPEG |", "|---|---|---|---|---|---|"]
     for row in blosc2_grok.parameter_table():
         cells = [f"`{row['name']}`", row["type"], f"`{row['default_value']}`" if row["default_value"] else ""]
-        cells += [row["allowed"], row["meaning"]]
+        cells += [row["allowed"], row["meaning"], f"`{row['peers']}`" if row["peers"] else ""]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 

@@ -30,7 +30,7 @@ def get_include() -> str:
     return os.path.join(_HERE, "include")
 
 
-PARAMETER_FIELDS = ("name", "type", "default_value", "allowed", "meaning")
+PARAMETER_FIELDS = ("name", "type", "default_value", "allowed", "meaning", "peers")
 
 
 class ParameterInfo(ctypes.Structure):

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import quote, unquote_to_bytes
 
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
 from ._lib import PARAMETER_FIELDS, ParameterInfo, last_error, lib, read_text
@@ -29,11 +30,11 @@ class Params(TypedDict, total=False):
     irreversible: bool | None
     roi_compno: int
     roi_shift: int
-    precinct_size: Sequence[int]
+    precinct_size: Sequence[int] | Sequence[Sequence[int]]
     offset: Sequence[int]
     decod_format: GrkFileFmt | int
     cod_format: GrkFileFmt | int
-    enableTilePartGeneration: bool
+    enableTilePartGeneration: bool | str
     mct: int
     max_cs_size: int
     max_comp_size: int
@@ -46,6 +47,11 @@ class Params(TypedDict, total=False):
     duration: int
     repeats: int
     verbose: bool
+    write_plt: bool
+    write_tlm: bool
+    write_sop: bool
+    write_eph: bool
+    comment: str
 
 
 _ENUMS: dict[str, type[Enum]] = {
@@ -67,7 +73,18 @@ def parameter_table() -> list[dict[str, str]]:
     return rows
 
 
+# COM segments hold ISO 8859-15 (T.800 table A.43).
+_COMMENT_CODING = "iso8859-15"
+
+
 def _to_python(name: str, kind: str, text: str) -> Any:
+    if kind == "text":
+        return unquote_to_bytes(text).decode(_COMMENT_CODING)
+    if kind in ("pairs", "rects"):
+        tuples = tuple(tuple(int(number) for number in item.split(",")) for item in text.split("|") if item)
+        return tuples[0] if kind == "pairs" and len(tuples) == 1 else tuples
+    if kind == "number":
+        return float(text)
     if kind == "numbers":
         return tuple(float(number) for number in text.split(",") if number)
     if kind == "pair":
@@ -103,17 +120,29 @@ def _scalar_text(value: Any) -> str:
     return text
 
 
-def _to_text(value: Any) -> str:
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+
+
+def _to_text(name: str, value: Any) -> str:
+    if _KINDS.get(name) == "text":
+        try:
+            return quote("" if value is None else str(value).encode(_COMMENT_CODING))
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name}: {value!r} is not allowed; allowed: characters of Latin-1") from error
     if hasattr(value, "tolist"):  # a NumPy array or scalar
         value = value.tolist()
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return ",".join(_scalar_text(item) for item in value)
+    if _is_sequence(value):
+        items = [item.tolist() if hasattr(item, "tolist") else item for item in value]
+        if items and all(_is_sequence(item) for item in items):
+            return "|".join(",".join(_scalar_text(number) for number in item) for item in items)
+        return ",".join(_scalar_text(item) for item in items)
     return _scalar_text(value)
 
 
 def params_to_text(params: Params) -> bytes:
     """The text form of parameters. Names and values are checked by the C library when it parses the text."""
-    return ";".join(f"{name}={_to_text(value)}" for name, value in params.items()).encode("utf-8", "replace")
+    return ";".join(f"{name}={_to_text(name, value)}" for name, value in params.items()).encode("utf-8", "replace")
 
 
 def set_params_defaults(**kwargs: Unpack[Params]) -> None:

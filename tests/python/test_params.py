@@ -39,6 +39,11 @@ DEFAULTS = {
     "duration": 0,
     "repeats": 1,
     "verbose": False,
+    "write_plt": False,
+    "write_tlm": False,
+    "write_sop": False,
+    "write_eph": False,
+    "comment": "",
 }
 
 # Other allowed values of every parameter, each with what must be read back.
@@ -81,6 +86,20 @@ ALLOWED = [
     ("duration", 1, 1),
     ("repeats", 0, 0),
     ("verbose", True, True),
+    ("precinct_size", [(256, 256), (128, 64)], ((256, 256), (128, 64))),
+    ("precinct_size", np.array([[256, 256], [128, 64]]), ((256, 256), (128, 64))),
+    ("precinct_size", [(64, 64)], (64, 64)),
+    ("enableTilePartGeneration", "R", True),
+    ("enableTilePartGeneration", "L", "L"),
+    ("enableTilePartGeneration", "C", "C"),
+    ("enableTilePartGeneration", 1, True),
+    ("write_plt", True, True),
+    ("write_tlm", True, True),
+    ("write_sop", True, True),
+    ("write_eph", np.True_, True),
+    ("comment", "a;b=c, 100%: \u00e9\u20ac ", "a;b=c, 100%: \u00e9\u20ac "),
+    ("comment", "x" * 1023, "x" * 1023),
+    ("comment", None, ""),
 ]
 
 BAD = [
@@ -117,6 +136,14 @@ BAD = [
     ("precinct_size", (100, 100)),
     ("precinct_size", (64, 0)),
     ("precinct_size", (65536, 64)),
+    ("precinct_size", [(64, 64), (0, 0)]),
+    ("precinct_size", [(64, 64), (64,)]),
+    ("precinct_size", [(64, 64)] * 34),
+    ("enableTilePartGeneration", "P"),
+    ("write_plt", "yes"),
+    ("comment", "x" * 1024),
+    ("comment", "\u4e2d"),
+    ("comment", "a\0b"),
     ("offset", (-1, 0)),
     ("cod_format", GrkFileFmt.GRK_FMT_PNG),
     ("decod_format", 99),

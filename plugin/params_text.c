@@ -1,0 +1,393 @@
+/* The text form of parameters: "name=value;name=value".
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "params_table.h"
+
+/* ---- pieces of text ---- */
+
+/* A piece of text, not terminated, without spaces around it. */
+typedef struct span {
+    const char *text;
+    size_t length;
+} span;
+
+static span trim(const char *text, size_t length) {
+    while (length && (*text == ' ' || *text == '\t' || *text == '\n')) {
+        text++;
+        length--;
+    }
+    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t' || text[length - 1] == '\n'))
+        length--;
+    return (span){text, length};
+}
+
+/* Split off the first piece of *rest at the separator; false when nothing is left. */
+static bool next_piece(span *rest, char separator, span *piece) {
+    if (!rest->text)
+        return false;
+    const char *found = rest->length ? memchr(rest->text, separator, rest->length) : NULL;
+    size_t length = found ? (size_t)(found - rest->text) : rest->length;
+    *piece = trim(rest->text, length);
+    *rest = found ? (span){found + 1, rest->length - length - 1} : (span){NULL, 0};
+    return true;
+}
+
+static bool same(span a, const char *b) {
+    return strlen(b) == a.length && memcmp(a.text, b, a.length) == 0;
+}
+
+/* strtoll and strtod need terminated text; strtod follows the locale's decimal point, so numbers are read
+ * here. */
+static bool parse_integer(span s, int64_t *value) {
+    bool negative = s.length && *s.text == '-';
+    if (s.length && (*s.text == '-' || *s.text == '+'))
+        s = (span){s.text + 1, s.length - 1};
+    if (s.length == 0 || s.length > 18)
+        return false;
+    int64_t result = 0;
+    for (size_t i = 0; i < s.length; i++) {
+        if (s.text[i] < '0' || s.text[i] > '9')
+            return false;
+        result = 10 * result + (s.text[i] - '0');
+    }
+    *value = negative ? -result : result;
+    return true;
+}
+
+/* Digits with an optional point and exponent. The value is exact for up to 15 digits and exponents up to 22,
+ * and within a few units in the last place beyond that, which is more than a ratio or a PSNR needs. */
+static bool parse_number(span s, double *value) {
+    double mantissa = 0;
+    int exponent = 0, digits = 0;
+    bool point = false;
+    size_t i = s.length && *s.text == '+' ? 1 : 0;
+    for (; i < s.length; i++) {
+        char c = s.text[i];
+        if (c == '.' && !point) {
+            point = true;
+        } else if (c >= '0' && c <= '9') {
+            mantissa = 10 * mantissa + (c - '0');
+            exponent -= point;
+            if (++digits > 300)
+                return false;
+        } else {
+            break;
+        }
+    }
+    if (!digits)
+        return false;
+    if (i < s.length && (s.text[i] == 'e' || s.text[i] == 'E')) {
+        int64_t given;
+        if (!parse_integer((span){s.text + i + 1, s.length - i - 1}, &given) || given > 300 || given < -300)
+            return false;
+        exponent += (int)given;
+        i = s.length;
+    }
+    *value = exponent < 0 ? mantissa / pow(10, -exponent) : mantissa * pow(10, exponent);
+    return i == s.length && isfinite(*value);
+}
+
+/* ---- reading ---- */
+
+bool params_parse_choice(const parameter *row, const char *text, size_t length, int64_t *value) {
+    span s = {text, length};
+    int64_t number;
+    bool is_number = parse_integer(s, &number);
+    for (const choice *c = row->choices; c->name; c++) {
+        if (same(s, c->name)) {
+            *value = c->value;
+            return true;
+        }
+    }
+    for (const choice *c = row->choices; c->name && is_number; c++) {
+        if (number == c->value) {
+            *value = number;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_flags(const parameter *row, span s, int64_t *value) {
+    int64_t all = 0;
+    for (const choice *c = row->choices; c->name; c++)
+        all |= c->value;
+    if (parse_integer(s, value))
+        return *value >= 0 && (*value & ~all) == 0;
+    *value = 0;
+    for (span piece; next_piece(&s, '|', &piece);) {
+        int64_t flag;
+        if (!params_parse_choice(row, piece.text, piece.length, &flag))
+            return false;
+        *value |= flag;
+    }
+    return true;
+}
+
+static bool parse_tuple(const parameter *row, span s, int64_t *values, int count) {
+    for (int i = 0; i < count; i++) {
+        span piece;
+        if (!next_piece(&s, ',', &piece) || !parse_integer(piece, &values[i]) || values[i] < row->low ||
+            values[i] > row->high)
+            return false;
+    }
+    return s.text == NULL;
+}
+
+/* Tuples with | between them. Nothing, and one pair of zeros, are no tuples. */
+static bool parse_tuples(const parameter *row, span s, int64_t *list, int width, int64_t capacity) {
+    int64_t count = 0;
+    span piece;
+    while (s.length && next_piece(&s, '|', &piece)) {
+        if (count == capacity || !parse_tuple(row, piece, list + 1 + count * width, width))
+            return false;
+        count++;
+    }
+    if (count == 1 && width == 2 && list[1] == 0 && list[2] == 0)
+        count = 0;
+    list[0] = count;
+    return true;
+}
+
+static bool parse_numbers(params *p, span s) {
+    double numbers[J2K_MAX_LAYERS];
+    int64_t count = 0;
+    span piece;
+    while (s.length && next_piece(&s, ',', &piece)) {
+        if (count == J2K_MAX_LAYERS || !parse_number(piece, &numbers[count++]))
+            return false;
+    }
+    if (count)
+        memcpy(p->quality_layers, numbers, (size_t)count * sizeof numbers[0]);
+    p->num_quality_layers = count;
+    return true;
+}
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+static bool parse_text(char *out, span s) {
+    char text[COMMENT_CAPACITY];
+    size_t n = 0;
+    for (size_t i = 0; i < s.length; i++, n++) {
+        char c = s.text[i];
+        if (n + 1 >= sizeof text)
+            return false;
+        if (c == '%') {
+            int high = i + 2 < s.length ? hex_digit(s.text[i + 1]) : -1;
+            int low = high >= 0 ? hex_digit(s.text[i + 2]) : -1;
+            if (low < 0 || high + low == 0)
+                return false;
+            c = (char)(unsigned char)(16 * high + low);
+            i += 2;
+        }
+        text[n] = c;
+    }
+    text[n] = 0;
+    memcpy(out, text, n + 1);
+    return true;
+}
+
+bool params_parse_value(params *p, const parameter *row, const char *text, size_t length) {
+    span s = {text, length};
+    void *at = (char *)p + row->offset;
+    int64_t *value = at;
+    switch (row->type) {
+    case INTEGER:
+        return parse_integer(s, value) && *value >= row->low && *value <= row->high;
+    case NUMBER:
+        return parse_number(s, at);
+    case CHOICE:
+        return params_parse_choice(row, text, length, value);
+    case FLAGS:
+        return parse_flags(row, s, value);
+    case PAIR:
+        return parse_tuple(row, s, value, 2);
+    case NUMBERS:
+        return parse_numbers(p, s);
+    case PAIRS:
+        return parse_tuples(row, s, value, 2, J2K_MAX_RESOLUTIONS);
+    case RECTS:
+        return parse_tuples(row, s, value, 4, MAX_ROI_RECTS);
+    case TEXT:
+        return parse_text(at, s);
+    }
+    return false;
+}
+
+/* Append to text[0 .. capacity), counting also what does not fit. */
+typedef struct writer {
+    char *text;
+    size_t capacity, length;
+} writer;
+
+static void put(writer *w, const char *text) {
+    for (; *text; text++, w->length++) {
+        if (w->length + 1 < w->capacity)
+            w->text[w->length] = *text;
+    }
+    if (w->capacity)
+        w->text[w->length < w->capacity ? w->length : w->capacity - 1] = 0;
+}
+
+static j2k_status unknown_name(span name, diagnosis *why) {
+    char names[800];
+    writer w = {names, sizeof names, 0};
+    for (int i = 0; params_row(i); i++) {
+        put(&w, i ? ", " : "");
+        put(&w, params_row(i)->name);
+    }
+    return fail(why, J2K_ERROR_ARGUMENT, "unknown parameter '%.*s'; known are %s",
+                (int)(name.length < 40 ? name.length : 40), name.text, names);
+}
+
+j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why) {
+    const char *end = length ? memchr(text, 0, length) : NULL;
+    span rest = {text, end ? (size_t)(end - text) : length};
+    span piece;
+    params result = *p;
+    bool layers_given = false;
+    while (next_piece(&rest, ';', &piece)) {
+        if (!piece.length)
+            continue;
+        const char *equals = memchr(piece.text, '=', piece.length);
+        if (!equals)
+            return fail(why, J2K_ERROR_ARGUMENT, "parameter '%.*s' has no value; the form is name=value",
+                        (int)(piece.length < 60 ? piece.length : 60), piece.text);
+        span name = trim(piece.text, (size_t)(equals - piece.text));
+        span value = trim(equals + 1, (size_t)(piece.text + piece.length - equals - 1));
+        int index;
+        const parameter *row = params_find(name.text, name.length, &index);
+        if (!row)
+            return unknown_name(name, why);
+        if (!params_parse_value(&result, row, value.text, value.length))
+            return fail(why, J2K_ERROR_ARGUMENT, "%s: %.*s is not allowed; allowed: %s", row->name,
+                        (int)(value.length < 60 ? value.length : 60), value.text, row->allowed);
+        result.given |= UINT64_C(1) << index;
+        layers_given |= row->type == NUMBERS && result.num_quality_layers > 0;
+    }
+    if (layers_given && result.quality_mode == QUALITY_NONE)
+        return fail(why, J2K_ERROR_ARGUMENT,
+                    "quality_layers needs a quality_mode; allowed: \"rates\" or \"dB\"");
+    j2k_status status = params_check(&result, why);
+    if (status == J2K_OK)
+        *p = result;
+    return status;
+}
+
+/* ---- writing ---- */
+
+static void put_integer(writer *w, int64_t value) {
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", (long long)value);
+    put(w, digits);
+}
+
+/* With a point whatever the locale says. */
+static void put_number(writer *w, double value) {
+    char digits[40];
+    snprintf(digits, sizeof digits, "%.15g", value);
+    for (char *c = digits; *c; c++) {
+        if (*c == ',')
+            *c = '.';
+    }
+    put(w, digits);
+}
+
+static void put_tuple(writer *w, const int64_t *values, int count) {
+    for (int i = 0; i < count; i++) {
+        put(w, i ? "," : "");
+        put_integer(w, values[i]);
+    }
+}
+
+static void put_tuples(writer *w, const int64_t *list, int width) {
+    for (int64_t i = 0; i < list[0]; i++) {
+        put(w, i ? "|" : "");
+        put_tuple(w, list + 1 + i * width, width);
+    }
+    if (list[0] == 0 && width == 2)
+        put(w, "0,0");
+}
+
+/* What would end a value, what trimming would take away, and the sign that says so. */
+static void put_text(writer *w, const char *text) {
+    for (size_t i = 0; text[i]; i++) {
+        char piece[4] = {text[i], 0, 0, 0};
+        unsigned char c = (unsigned char)text[i];
+        if (c <= ' ' || c == ';' || c == '%' || c > '~')
+            snprintf(piece, sizeof piece, "%%%02X", c);
+        put(w, c == ' ' && i && text[i + 1] ? " " : piece);
+    }
+}
+
+static void put_choice(writer *w, const parameter *row, int64_t value) {
+    for (const choice *c = row->choices; c->name; c++) {
+        if (c->value == value) {
+            put(w, c->name);
+            return;
+        }
+    }
+    put_integer(w, value);
+}
+
+static void put_value(writer *w, const params *p, const parameter *row) {
+    const void *at = (const char *)p + row->offset;
+    const int64_t *value = at;
+    switch (row->type) {
+    case CHOICE:
+        put_choice(w, row, *value);
+        return;
+    case PAIR:
+        put_tuple(w, value, 2);
+        return;
+    case NUMBERS:
+        for (int64_t i = 0; i < p->num_quality_layers; i++) {
+            put(w, i ? "," : "");
+            put_number(w, p->quality_layers[i]);
+        }
+        return;
+    case NUMBER:
+        put_number(w, *(const double *)at);
+        return;
+    case INTEGER:
+    case FLAGS:
+        put_integer(w, *value);
+        return;
+    case PAIRS:
+        put_tuples(w, value, 2);
+        return;
+    case RECTS:
+        put_tuples(w, value, 4);
+        return;
+    case TEXT:
+        put_text(w, at);
+        return;
+    }
+}
+
+size_t params_format_value(const params *p, const parameter *row, char *text, size_t capacity) {
+    writer w = {text, capacity, 0};
+    put(&w, "");
+    put_value(&w, p, row);
+    return w.length;
+}
+
+size_t params_format(const params *p, char *text, size_t capacity) {
+    writer w = {text, capacity, 0};
+    put(&w, "");
+    for (int i = 0; params_row(i); i++) {
+        put(&w, i ? ";" : "");
+        put(&w, params_row(i)->name);
+        put(&w, "=");
+        put_value(&w, p, params_row(i));
+    }
+    return w.length;
+}
