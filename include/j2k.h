@@ -38,6 +38,7 @@ extern "C" {
 /* Limits of this implementation (and, where named, of the standard). */
 enum {
     J2K_MAX_COMPONENTS = 16384, /* T.800 table A.9, Csiz */
+    J2K_MAX_TILES = 65535,      /* T.800 table A.4, Isot */
     J2K_MAX_LEVELS = 32,        /* decomposition levels, T.800 table A.15 */
     J2K_MAX_RESOLUTIONS = 33,   /* levels + 1 */
     J2K_MAX_LAYERS = 256,       /* layers that j2k_encode can make; streams may hold 65535 */
@@ -239,8 +240,14 @@ typedef struct j2k_decode_options {
     const uint32_t *components; /* indices of the components wanted, ascending; NULL (default): all */
     uint32_t num_components;
     bool tolerant; /* decode what is there of truncated or damaged data, with a warning; default false */
-    uint64_t max_pixels; /* limit on width x height x components of the image area decoded; default 2^36 */
-    uint64_t max_memory; /* limit on the memory that one call may take, in bytes; default 2^36 */
+    uint64_t max_pixels; /* limit on the samples returned, all components together; default 2^32 */
+    uint64_t
+        max_memory;          /* limit on the memory in use for one call, the caller's samples and some MB of a
+                                thread's tables not counted, in bytes; 0 (default): 2^32 + 1024 for a byte of data */
+    uint32_t max_components; /* limit on the components in the stream; default J2K_MAX_COMPONENTS */
+    uint32_t max_tiles;      /* limit on the tiles in the stream; default J2K_MAX_TILES */
+    uint64_t max_incomplete; /* tolerant: limit on the samples returned when a part of the data is missing;
+                                0 (default): 2^24 + 1024 for a byte of data */
 } j2k_decode_options;
 
 J2K_API void j2k_decode_options_init(j2k_decode_options *options);

@@ -43,6 +43,8 @@ static int arena_advance(arena *a, size_t size) {
         }
     }
     size_t capacity = a->total > CHUNK_MIN ? a->total : CHUNK_MIN;
+    if (a->limit && capacity > a->limit - a->total)
+        capacity = a->limit - a->total;
     if (capacity < size)
         capacity = size;
     arena_chunk *chunk = chunk_create(capacity);

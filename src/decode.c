@@ -17,7 +17,9 @@ typedef struct decoder {
     jp2_file file;
     codestream cs;
     size_t first_sot;
-    rect region; /* what is wanted on the reference grid */
+    rect region;      /* what is wanted on the reference grid */
+    uint64_t samples; /* that are returned */
+    budget budget;
     rect *areas; /* what is returned of every component, on its own grid at the resolution wanted */
     j2k_component_info *components;
 } decoder;
@@ -25,8 +27,9 @@ typedef struct decoder {
 void j2k_decode_options_init(j2k_decode_options *options) {
     memset(options, 0, sizeof *options);
     options->struct_size = sizeof *options;
-    options->max_pixels = (uint64_t)1 << 36;
-    options->max_memory = (uint64_t)1 << 36;
+    options->max_pixels = (uint64_t)1 << 32;
+    options->max_components = J2K_MAX_COMPONENTS;
+    options->max_tiles = J2K_MAX_TILES;
 }
 
 /* ---- headers ---- */
@@ -62,6 +65,18 @@ static j2k_status choose_components(decoder *d) {
     return J2K_OK;
 }
 
+static j2k_status check_limits(const decoder *d) {
+    const image_siz *siz = &d->cs.siz;
+    uint32_t tiles = siz->tiles_x * siz->tiles_y;
+    if (siz->num_components > d->options.max_components)
+        return j2k_fail(&d->context->diag, J2K_ERROR_LIMIT, "%u components are more than max_components, %u",
+                        siz->num_components, d->options.max_components);
+    if (tiles > d->options.max_tiles)
+        return j2k_fail(&d->context->diag, J2K_ERROR_LIMIT, "%u tiles are more than max_tiles, %u", tiles,
+                        d->options.max_tiles);
+    return J2K_OK;
+}
+
 /* Sizes of the components, whole and as the options want them. */
 static j2k_status describe_components(decoder *d) {
     const image_siz *siz = &d->cs.siz;
@@ -69,9 +84,9 @@ static j2k_status describe_components(decoder *d) {
     d->components = ARENA_ALLOC_ZERO(&d->context->memory, j2k_component_info, siz->num_components);
     d->areas = ARENA_ALLOC_ZERO(&d->context->memory, rect, siz->num_components);
     RETURN_IF(!d->components || !d->areas, J2K_ERROR_MEMORY);
+    TRY(check_limits(d));
     TRY(choose_region(d));
     TRY(choose_components(d));
-    uint64_t pixels = 0;
     for (uint32_t c = 0; c < siz->num_components; c++) {
         const component_siz *cs = &siz->components[c];
         j2k_component_info *info = &d->components[c];
@@ -89,8 +104,8 @@ static j2k_status describe_components(decoder *d) {
         info->full_height = rect_height(full);
         info->width = rect_width(d->areas[c]);
         info->height = rect_height(d->areas[c]);
-        pixels += info->wanted ? rect_size(d->areas[c]) : 0;
-        if (pixels > d->options.max_pixels)
+        d->samples += info->wanted ? rect_size(d->areas[c]) : 0;
+        if (d->samples > d->options.max_pixels)
             return j2k_fail(diag, J2K_ERROR_LIMIT,
                             "the image has more than the %llu samples allowed (max_pixels)",
                             (unsigned long long)d->options.max_pixels);
@@ -109,8 +124,10 @@ static j2k_status read_headers(decoder *d, const void *data, size_t size, const 
         size_t known = options->struct_size < sizeof d->options ? options->struct_size : sizeof d->options;
         memcpy(&d->options, options, known);
     }
-    size_t limit = d->options.max_memory < SIZE_MAX ? (size_t)d->options.max_memory : SIZE_MAX;
-    context->memory.limit = context->work.limit = context->scratch.limit = limit;
+    uint64_t memory = d->options.max_memory;
+    if (memory == 0)
+        memory = ((uint64_t)1 << 32) + (uint64_t)size * 1024;
+    context->memory.limit = memory < SIZE_MAX ? (size_t)memory : SIZE_MAX;
     j2k_arena_reset(&context->memory);
     TRY(j2k_jp2_read(data, size, d->options.tolerant, &context->memory, &d->file, &context->diag));
     d->data = d->file.codestream;
@@ -184,6 +201,47 @@ j2k_status j2k_read_header(j2k_context *context, const void *data, size_t size,
 
 /* ---- tiles ---- */
 
+/* The beginning of gigabytes is cheaply claimed. */
+static j2k_status check_incomplete(const decoder *d) {
+    uint64_t most = d->options.max_incomplete;
+    if (most == 0)
+        most = ((uint64_t)1 << 24) + (uint64_t)d->data.size * 1024;
+    if (d->samples > most)
+        return j2k_fail(&d->context->diag, J2K_ERROR_LIMIT,
+                        "%zu bytes of incomplete data claim %llu samples; %llu are allowed (max_incomplete)",
+                        d->data.size, (unsigned long long)d->samples, (unsigned long long)most);
+    return J2K_OK;
+}
+
+static bool component_wanted(const void *user, uint32_t component) {
+    const decoder *d = user;
+    return d->components[component].wanted;
+}
+
+/* Before anything is allocated for a tile: what it costs, and whether its data can hold the packets that are
+ * wanted.
+ */
+static j2k_status check_tile(decoder *d, uint32_t index) {
+    const tile_header *header = &d->cs.tiles[index];
+    tile_demand demand = {.wanted = component_wanted, .user = d, .reduce = d->options.reduce};
+    TRY(j2k_tile_afford(&d->cs.siz, index, header->components, &demand, &d->budget, &d->context->diag));
+    if (d->options.tolerant || header->style.num_changes)
+        return J2K_OK;
+    uint32_t layers = header->style.num_layers;
+    if (d->options.max_layers)
+        layers = min_u32(layers, d->options.max_layers);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < header->num_parts && !header->num_packed_headers; i++)
+        bytes += header->parts[i].size;
+    for (uint32_t i = 0; i < header->num_packed_headers; i++)
+        bytes += header->packed_headers[i].size;
+    if (demand.packets > bytes / layers)
+        return j2k_fail(&d->context->diag, J2K_ERROR_TRUNCATED,
+                        "tile %u: %zu bytes cannot hold %llu packets of each of %u layers", index, bytes,
+                        (unsigned long long)demand.packets, layers);
+    return J2K_OK;
+}
+
 /* Mark what is wanted of a tile, at which resolution. With a colour transform the first three components need
  * each other. */
 static j2k_status tile_select(decoder *d, tile *t, bool *anything) {
@@ -214,37 +272,34 @@ static j2k_status tile_select(decoder *d, tile *t, bool *anything) {
     return J2K_OK;
 }
 
-static void fill_missing_tile(const decoder *d, const tile *t, const j2k_image *image) {
-    for (uint32_t c = 0; c < t->num_components; c++) {
-        rect window = t->components[c].window, origin = d->areas[c];
-        if (image->components[c].data && !rect_empty(window))
-            for (uint32_t y = window.y0; y < window.y1; y++)
-                j2k_fill_row(&image->components[c], window.x0 - origin.x0, y - origin.y0, rect_width(window));
-    }
+/* Mid-grey for all that no tile is going to overwrite. */
+static void fill_missing_tiles(const decoder *d, const j2k_image *image) {
+    for (uint32_t c = 0; c < image->num_components; c++)
+        for (uint32_t y = 0; image->components[c].data && y < rect_height(d->areas[c]); y++)
+            j2k_fill_row(&image->components[c], 0, y, rect_width(d->areas[c]));
 }
 
 static j2k_status decode_tile(decoder *d, uint32_t index, const j2k_image *image) {
     j2k_context *context = d->context;
     const tile_header *header = &d->cs.tiles[index];
-    j2k_arena_reset(&context->work);
     tile t;
-    memset(&t, 0, sizeof t);
-    const tile_style *style = header->present ? &header->style : &d->cs.style;
-    const component_style *components = header->present ? header->components : d->cs.components;
-    TRY(j2k_tile_build(&t, &d->cs.siz, index, style, components, &context->work, &context->diag));
     bool anything, complete = true, sound = true;
+    if (!header->present) /* is mid-grey already */
+        return J2K_OK;
+    j2k_arena_reset(&context->work);
+    size_t used = context->memory.total, limit = context->memory.limit;
+    context->work.limit = limit > used ? limit - used : 1;
+    TRY(check_tile(d, index));
+    TRY(j2k_tile_build(&t, &d->cs.siz, index, &header->style, header->components, &context->work,
+                       &context->diag));
+    t.budget = &d->budget;
     TRY(tile_select(d, &t, &anything));
     if (!anything)
         return J2K_OK;
-    if (!header->present) {
-        if (!d->options.tolerant)
-            return j2k_fail(&context->diag, J2K_ERROR_TRUNCATED, "tile %u is missing", index);
-        j2k_warn(&context->diag, "tile %u is missing", index);
-        fill_missing_tile(d, &t, image);
-        return J2K_OK;
-    }
     TRY(j2k_packets_read(&t, header, &d->cs.siz, d->options.max_layers, d->options.tolerant, &context->work,
                          &complete, &context->diag));
+    if (!complete)
+        TRY(check_incomplete(d));
     TRY(j2k_tile_inverse_prepare(context, &t));
     TRY(j2k_tile_decode_blocks(context, &t, &sound));
     if (!sound) {
@@ -291,7 +346,31 @@ static j2k_status check_views(decoder *d, const j2k_image *image, j2k_image *vie
     return J2K_OK;
 }
 
-/* Only tiles that the region touches are looked at. */
+/* The tiles that the region touches. */
+static rect touched_tiles(const decoder *d) {
+    const image_siz *siz = &d->cs.siz;
+    rect tiles = {(d->region.x0 - siz->tile_x0) / siz->tile_width,
+                  (d->region.y0 - siz->tile_y0) / siz->tile_height,
+                  (d->region.x1 - 1 - siz->tile_x0) / siz->tile_width + 1,
+                  (d->region.y1 - 1 - siz->tile_y0) / siz->tile_height + 1};
+    return tiles;
+}
+
+static j2k_status prepare_missing_tiles(const decoder *d, rect tiles, const j2k_image *views) {
+    for (uint32_t y = tiles.y0; y < tiles.y1; y++)
+        for (uint32_t x = tiles.x0; x < tiles.x1; x++) {
+            uint32_t index = y * d->cs.siz.tiles_x + x;
+            if (d->cs.tiles[index].present)
+                continue;
+            if (!d->options.tolerant)
+                return j2k_fail(&d->context->diag, J2K_ERROR_TRUNCATED, "tile %u is missing", index);
+            TRY(check_incomplete(d));
+            fill_missing_tiles(d, views);
+            return J2K_OK;
+        }
+    return J2K_OK;
+}
+
 static j2k_status decode_image(decoder *d, const void *data, size_t size, const j2k_decode_options *options,
                                const j2k_image *image) {
     j2k_context *context = d->context;
@@ -300,14 +379,12 @@ static j2k_status decode_image(decoder *d, const void *data, size_t size, const 
     TRY(check_views(d, image, &views));
     TRY(j2k_codestream_read_tiles(d->data.data, d->data.size, d->first_sot, d->options.tolerant,
                                   &context->memory, &d->cs, &context->diag));
-    const image_siz *siz = &d->cs.siz;
-    uint32_t tx0 = (d->region.x0 - siz->tile_x0) / siz->tile_width;
-    uint32_t ty0 = (d->region.y0 - siz->tile_y0) / siz->tile_height;
-    uint32_t tx1 = (d->region.x1 - 1 - siz->tile_x0) / siz->tile_width;
-    uint32_t ty1 = (d->region.y1 - 1 - siz->tile_y0) / siz->tile_height;
-    for (uint32_t ty = ty0; ty <= ty1; ty++)
-        for (uint32_t tx = tx0; tx <= tx1; tx++)
-            TRY(decode_tile(d, ty * siz->tiles_x + tx, &views));
+    d->budget.left = BUDGET_BASE + BUDGET_PER_BYTE * (uint64_t)d->data.size + d->samples / BUDGET_SAMPLES;
+    rect tiles = touched_tiles(d);
+    TRY(prepare_missing_tiles(d, tiles, &views));
+    for (uint32_t y = tiles.y0; y < tiles.y1; y++)
+        for (uint32_t x = tiles.x0; x < tiles.x1; x++)
+            TRY(decode_tile(d, y * d->cs.siz.tiles_x + x, &views));
     return J2K_OK;
 }
 

@@ -16,7 +16,7 @@ j2k_status j2k_fail(diagnostics *diag, j2k_status status, const char *format, ..
 
 void j2k_warn(diagnostics *diag, const char *format, ...) {
     size_t left = sizeof diag->warning - diag->warning_size;
-    if (left < 2)
+    if (j2k_warnings_full(diag))
         return;
     va_list arguments;
     va_start(arguments, format);
@@ -24,6 +24,7 @@ void j2k_warn(diagnostics *diag, const char *format, ...) {
     va_end(arguments);
     if (n < 0 || (size_t)n + 1 >= left) { /* does not fit: keep the whole lines before it */
         diag->warning[diag->warning_size] = 0;
+        diag->warning_size = sizeof diag->warning;
         return;
     }
     diag->warning_size += (size_t)n;

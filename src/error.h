@@ -32,6 +32,11 @@ typedef struct diagnostics {
 j2k_status j2k_fail(diagnostics *diag, j2k_status status, const char *format, ...) J2K_PRINTF(3, 4);
 void j2k_warn(diagnostics *diag, const char *format, ...) J2K_PRINTF(2, 3);
 
+/* Whether there is no room for another warning: what comes then is not worth formatting. */
+static inline bool j2k_warnings_full(const diagnostics *diag) {
+    return sizeof diag->warning - diag->warning_size < 2;
+}
+
 #define TRY(expression)                                                                                      \
     do {                                                                                                     \
         j2k_status try_status_ = (expression);                                                               \

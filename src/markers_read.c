@@ -39,6 +39,8 @@ j2k_status j2k_segment_fail(const segment *s, j2k_status status, const char *for
 void j2k_segment_warn(const segment *s, const char *format, ...) {
     char text[200], name[16];
     va_list arguments;
+    if (j2k_warnings_full(s->diag))
+        return;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);

@@ -280,6 +280,16 @@ static j2k_status read_precinct_header(packet_reader *r, bit_reader *bits, preci
     return J2K_OK;
 }
 
+static j2k_status open_precinct(packet_reader *r, subband *band, const resolution *res) {
+    if (band->precincts[r->id.precinct])
+        return J2K_OK;
+    if (!budget_spend(r->tile->budget, j2k_precinct_block_count(band, res, r->id.precinct)))
+        return fail(r, J2K_ERROR_LIMIT,
+                    "more code-blocks than the stream's size and the samples wanted warrant");
+    RETURN_IF(j2k_precinct_open(band, res, r->id.precinct, r->memory) != J2K_OK, out_of_memory(r));
+    return J2K_OK;
+}
+
 static j2k_status read_header(packet_reader *r, resolution *res, const component_style *style) {
     const uint8_t **next = r->packed ? &r->packed_next : &r->next;
     const uint8_t *end = r->packed ? r->packed_end : r->end;
@@ -289,7 +299,7 @@ static j2k_status read_header(packet_reader *r, resolution *res, const component
     if (j2k_bits_get(&bits)) {
         for (unsigned b = 0; b < res->num_bands && !bits.overrun; b++) {
             subband *band = &res->bands[b];
-            RETURN_IF(j2k_precinct_open(band, res, r->id.precinct, r->memory) != J2K_OK, out_of_memory(r));
+            TRY(open_precinct(r, band, res));
             TRY(read_precinct_header(r, &bits, band->precincts[r->id.precinct], style->coding.codeblock_style,
                                      min_u32(band->num_bitplanes + style->roi_shift, UINT8_MAX)));
         }
@@ -429,6 +439,8 @@ j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz 
     j2k_status status = open_packed_headers(&r);
     for (; status == J2K_OK && j2k_packets_next(it, &r.id) && !rest_unwanted(&r); r.number++)
         status = read_packet(&r);
+    if (status == J2K_OK && t->budget && t->budget->exceeded)
+        return fail(&r, J2K_ERROR_LIMIT, "more progression order changes than the stream's size warrants");
     if (tolerant && (status == J2K_ERROR_TRUNCATED || status == J2K_ERROR_CORRUPT)) {
         j2k_warn(diag, "%s", diag->message);
         diag->message[0] = 0;

@@ -38,6 +38,8 @@ struct packet_iterator {
     uint32_t heap_size;
     uint32_t current; /* cursor whose precinct is being sent */
     uint32_t layer;
+    uint32_t most_resolutions; /* of any component */
+    uint32_t steps;            /* that delivered no packet, not yet paid for */
     bool by_position;
     bool in_group;
 };
@@ -77,6 +79,16 @@ static void cursor_begin(cursor *c, const packet_iterator *it, uint32_t componen
     c->row_origin = floor_shift(res->area.y0, res->precinct_h_exp) * c->row_step;
     c->column_origin = floor_shift(res->area.x0, res->precinct_w_exp) * c->column_step;
     cursor_locate(c, &it->tile->area);
+}
+
+/* Steps that deliver no packet are paid for. */
+static bool pay_steps(packet_iterator *it, uint32_t count) {
+    it->steps += count;
+    if (it->steps < BUDGET_STEPS)
+        return true;
+    uint64_t units = it->steps / BUDGET_STEPS;
+    it->steps %= BUDGET_STEPS;
+    return budget_spend(it->tile->budget, units);
 }
 
 /* Append the cursor of a resolution if it has packets left in the current volume. */
@@ -123,7 +135,7 @@ static void heap_build(packet_iterator *it) {
 
 /* ---- volumes and groups ---- */
 
-/* Take up the next volume; false after the last one. */
+/* Take up the next volume; false after the last one, and when the budget does not allow to look for it. */
 static bool next_volume(packet_iterator *it) {
     const tile *t = it->tile;
     const tile_style *style = t->style;
@@ -134,7 +146,7 @@ static bool next_volume(packet_iterator *it) {
         it->volume.first_component = 0;
         it->volume.end_component = (uint16_t)t->num_components;
         it->volume.first_resolution = 0;
-        it->volume.end_resolution = J2K_MAX_RESOLUTIONS;
+        it->volume.end_resolution = (uint8_t)it->most_resolutions;
         it->volume.end_layer = style->num_layers;
     } else {
         for (uint32_t i = 0; i < it->num_cursors; i++) { /* what the volume before has sent */
@@ -145,13 +157,17 @@ static bool next_volume(packet_iterator *it) {
             return false;
         it->volume = style->changes[it->next_change++];
         it->volume.end_component = (uint16_t)min_u32(it->volume.end_component, t->num_components);
-        it->volume.end_resolution = (uint8_t)min_u32(it->volume.end_resolution, J2K_MAX_RESOLUTIONS);
+        it->volume.end_resolution = (uint8_t)min_u32(it->volume.end_resolution, it->most_resolutions);
         it->volume.end_layer = (uint16_t)min_u32(it->volume.end_layer, style->num_layers);
     }
     const progression_change *v = &it->volume;
     it->num_cursors = 0;
     it->group_end = 0;
     it->by_position = v->order == J2K_RPCL || v->order == J2K_PCRL || v->order == J2K_CPRL;
+    if (v->first_component < v->end_component && v->first_resolution < v->end_resolution &&
+        !pay_steps(it, (uint32_t)(v->end_component - v->first_component) *
+                           (uint32_t)(v->end_resolution - v->first_resolution)))
+        return false;
     if (v->order == J2K_PCRL || v->order == J2K_CPRL) {
         for (uint32_t c = v->first_component; c < v->end_component; c++)
             for (uint32_t r = v->first_resolution; r < v->end_resolution; r++)
@@ -216,6 +232,8 @@ static bool next_by_layer(packet_iterator *it, packet_id *id) {
                 c->precinct++;
                 return true;
             }
+            if (c->first_layer > it->layer && !pay_steps(it, 1))
+                return false;
             c->precinct = 0; /* for the next layer */
         }
     }
@@ -251,6 +269,8 @@ packet_iterator *j2k_packets_begin(const tile *t, const image_siz *siz, arena *m
     it->siz = siz;
     size_t count = 0;
     for (uint32_t c = 0; c < t->num_components; c++)
+        it->most_resolutions = max_u32(it->most_resolutions, t->components[c].num_resolutions);
+    for (uint32_t c = 0; c < t->num_components; c++)
         for (unsigned r = 0; r < t->components[c].num_resolutions; r++)
             count += t->components[c].resolutions[r].num_precincts_x != 0;
     it->cursors = ARENA_ALLOC(memory, cursor, count);
@@ -271,6 +291,8 @@ bool j2k_packets_next(packet_iterator *it, packet_id *id) {
             if (it->by_position ? next_by_position(it, id) : next_by_layer(it, id))
                 return true;
             it->in_group = false;
+            if (it->tile->budget && it->tile->budget->exceeded)
+                return false;
         }
         while (!next_group(it))
             if (!next_volume(it))

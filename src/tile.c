@@ -136,6 +136,43 @@ j2k_status j2k_tile_build(tile *t, const image_siz *siz, uint32_t index, const t
     return status;
 }
 
+/* ---- what a tile costs ---- */
+
+j2k_status j2k_tile_afford(const image_siz *siz, uint32_t index, const component_style *components,
+                           tile_demand *demand, budget *budget, diagnostics *diag) {
+    const rect area = tile_area(siz, index);
+    uint64_t resolutions = 0;
+    demand->packets = 0;
+    for (uint32_t c = 0; c < siz->num_components; c++)
+        resolutions += components[c].coding.levels + 1u;
+    bool enough = budget_spend(budget, resolutions);
+    for (uint32_t c = 0; c < siz->num_components && enough; c++) {
+        const coding_style *coding = &components[c].coding;
+        rect whole = rect_ceil_div(area, siz->components[c].dx, siz->components[c].dy);
+        uint64_t all = 0, needed = 0;
+        for (unsigned r = 0; r <= coding->levels && !rect_empty(whole); r++) {
+            rect res = rect_ceil_shift(whole, coding->levels - r);
+            uint64_t count = rect_empty(res)
+                                 ? 0
+                                 : (uint64_t)cell_count(res.x0, res.x1, coding->precinct_w_exp[r]) *
+                                       cell_count(res.y0, res.y1, coding->precinct_h_exp[r]);
+            all += count / BUDGET_PRECINCTS * (r ? 3 : 1);
+            if (r + (uint64_t)demand->reduce <= coding->levels)
+                needed += count;
+        }
+        enough = budget_spend(budget, all);
+        if (enough && demand->wanted(demand->user, c))
+            demand->packets += needed;
+    }
+    if (!enough)
+        return j2k_fail(diag, J2K_ERROR_LIMIT,
+                        "tile %u: more components, resolutions and precincts than the stream's size warrants",
+                        (unsigned)index);
+    return J2K_OK;
+}
+
+/* ---- precincts ---- */
+
 rect j2k_precinct_area(const subband *band, const resolution *res, uint32_t precinct_index) {
     unsigned halved = band->orientation != BAND_LL;
     unsigned w_exp = res->precinct_w_exp - halved, h_exp = res->precinct_h_exp - halved;
@@ -165,15 +202,26 @@ static precinct *precinct_alloc(uint64_t blocks, size_t nodes, arena *memory) {
     return size > SIZE_MAX ? NULL : j2k_arena_alloc(memory, 1, (size_t)size);
 }
 
+static rect precinct_blocks(const subband *band, const resolution *res, uint32_t precinct_index,
+                            uint32_t *wide, uint32_t *high) {
+    rect area = j2k_precinct_area(band, res, precinct_index);
+    bool empty = rect_empty(area);
+    *wide = empty ? 0 : cell_count(area.x0, area.x1, res->codeblock_w_exp);
+    *high = empty ? 0 : cell_count(area.y0, area.y1, res->codeblock_h_exp);
+    return area;
+}
+
+uint64_t j2k_precinct_block_count(const subband *band, const resolution *res, uint32_t precinct_index) {
+    uint32_t wide, high;
+    precinct_blocks(band, res, precinct_index, &wide, &high);
+    return (uint64_t)wide * high;
+}
+
 j2k_status j2k_precinct_open(subband *band, const resolution *res, uint32_t precinct_index, arena *memory) {
     if (band->precincts[precinct_index])
         return J2K_OK;
-    rect area = j2k_precinct_area(band, res, precinct_index);
-    uint32_t wide = 0, high = 0;
-    if (!rect_empty(area)) {
-        wide = cell_count(area.x0, area.x1, res->codeblock_w_exp);
-        high = cell_count(area.y0, area.y1, res->codeblock_h_exp);
-    }
+    uint32_t wide, high;
+    rect area = precinct_blocks(band, res, precinct_index, &wide, &high);
     /* At most 2^13 each way, since precincts have at most 2^15 columns and code-blocks at least 4 unless the
      * precinct is smaller. */
     size_t nodes = j2k_tagtree_size(wide, high);

@@ -4,6 +4,7 @@
 #define J2K_TILE_H
 
 #include "arena.h"
+#include "budget.h"
 #include "codestream.h"
 #include "geometry.h"
 #include "tagtree.h"
@@ -118,6 +119,8 @@ typedef struct tile {
     const tile_style *style;
     uint32_t num_components;
     tile_component *components;
+    budget
+        *budget; /* decoder: what opening code-blocks and looking for packets is taken from; NULL: no end */
 } tile;
 
 /* Build the tree of tile `index` in `memory`: all rectangles, precinct counts, steps and bit-planes; no
@@ -126,6 +129,22 @@ typedef struct tile {
  */
 j2k_status j2k_tile_build(tile *t, const image_siz *siz, uint32_t index, const tile_style *style,
                           const component_style *components, arena *memory, diagnostics *diag);
+
+/* Take what building the tile costs from the budget, and count the packets (one layer of them) that the first
+ * `resolutions` - reduce resolutions of the components wanted need; each takes at least one byte. Errors:
+ * LIMIT.
+ */
+typedef struct tile_demand {
+    bool (*wanted)(const void *user, uint32_t component);
+    const void *user;
+    uint32_t reduce;
+    uint64_t packets; /* result */
+} tile_demand;
+j2k_status j2k_tile_afford(const image_siz *siz, uint32_t index, const component_style *components,
+                           tile_demand *demand, budget *budget, diagnostics *diag);
+
+/* Code-blocks that j2k_precinct_open would make. */
+uint64_t j2k_precinct_block_count(const subband *band, const resolution *res, uint32_t precinct_index);
 
 /* Make one precinct of one subband with its code-blocks and tag trees (no-op when that is done). The only
  * error is MEMORY. */

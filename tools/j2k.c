@@ -58,7 +58,7 @@ static const char usage_text[] =
     "  --region X0,Y0,X1,Y1       reference grid points from the image's upper left corner\n"
     "  --components I[,I...]      only these components\n"
     "  --tolerant                 decode what is there of truncated or damaged data\n"
-    "  --max-pixels N, --max-memory N\n"
+    "  --max-pixels N, --max-memory N, --max-components N, --max-tiles N, --max-incomplete N   limits\n"
     "  --json                     info: print JSON\n";
 
 typedef enum command { COMMAND_ENCODE = 1, COMMAND_DECODE = 2, COMMAND_INFO = 4 } command;
@@ -236,6 +236,9 @@ STORE_U32(max_layers, decode.max_layers)
 STORE_FLAG(tolerant, decode.tolerant, true)
 STORE_U64(max_pixels, decode.max_pixels)
 STORE_U64(max_memory, decode.max_memory)
+STORE_U32(max_components, decode.max_components)
+STORE_U32(max_tiles, decode.max_tiles)
+STORE_U64(max_incomplete, decode.max_incomplete)
 STORE_FLAG(json, json, true)
 
 static bool set_output(request *r, const char *value) {
@@ -470,6 +473,9 @@ static const struct option {
     {"--tolerant", READ, false, set_tolerant},
     {"--max-pixels", READ, true, set_max_pixels},
     {"--max-memory", READ, true, set_max_memory},
+    {"--max-components", READ, true, set_max_components},
+    {"--max-tiles", READ, true, set_max_tiles},
+    {"--max-incomplete", READ, true, set_max_incomplete},
     {"--json", COMMAND_INFO, false, set_json},
 };
 

@@ -288,11 +288,35 @@ def test_components_that_do_not_fit_the_subsampling(tmp_path):
     assert j2k("encode", "--subsampling", "1x1,2x3", *arguments).returncode == 0
 
 
-@pytest.mark.parametrize("options", [["--max-pixels", "100"], ["--max-memory", "1000"]])
-def test_limits(tmp_path, options):
-    (tmp_path / "x.j2k").write_bytes(ours.encode(images.make(64, 64)))
-    done = j2k("decode", *options, "-o", tmp_path / "x.pgm", tmp_path / "x.j2k")
+@pytest.mark.parametrize(
+    ("option", "limit", "message"),
+    [
+        ("--max-pixels", 3 * 64 * 64, "max_pixels"),
+        ("--max-memory", 1 << 20, "max_memory"),
+        ("--max-components", 3, "max_components"),
+        ("--max-tiles", 16, "max_tiles"),
+    ],
+)
+def test_limits(tmp_path, option, limit, message):
+    (tmp_path / "x.j2k").write_bytes(ours.encode(images.make(64, 64, components=3), tile=(16, 16)))
+    arguments = ["-o", tmp_path / "x.ppm", tmp_path / "x.j2k"]
+    assert j2k("decode", option, limit, *arguments).returncode == 0
+    done = j2k("decode", option, limit - 1 if limit < 1 << 20 else 1000, *arguments)
     assert done.returncode == 1
+    assert message.encode() in done.stderr
+
+
+def test_incomplete_data_claim_little(tmp_path):
+    """What a few bytes claim to be the beginning of is not made up, unless that is asked for."""
+    data = ours.encode(images.make(8192, 4096), tile=(4096, 4096))
+    (tmp_path / "x.j2k").write_bytes(data[:300])
+    arguments = ["--tolerant", "-o", tmp_path / "x.pgm", tmp_path / "x.j2k"]
+    done = j2k("decode", *arguments)
+    assert done.returncode == 1
+    assert b"max_incomplete" in done.stderr
+    done = j2k("decode", "--max-incomplete", 8192 * 4096, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert b"1 of 2 tiles are missing" in done.stderr
 
 
 def test_maximum_sizes(tmp_path):
