@@ -6,16 +6,19 @@ from ._codec import encode
 from ._decode import decode, decode_components, info
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
 from ._lib import get_include, get_libpath, last_error, lib, print_libpath
+from ._open import Array, Level, open
 from ._params import Params, get_params_defaults, parameter_table, params_defaults, set_params_defaults
 
 __version__ = lib.j2k_version().decode()
 libpath = get_libpath()
 
 __all__ = [
+    "Array",
     "GrkFileFmt",
     "GrkMode",
     "GrkProfile",
     "GrkRateControl",
+    "Level",
     "Params",
     "decode",
     "decode_components",
@@ -26,6 +29,7 @@ __all__ = [
     "info",
     "last_error",
     "parameter_table",
+    "open",
     "params_defaults",
     "print_libpath",
     "set_params_defaults",
