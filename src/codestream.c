@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index.h"
 #include "markers.h"
 
 /* A segment kept until everything that bears on it has been seen. */
@@ -81,7 +82,8 @@ typedef struct main_reader {
     coding_style cod; /* applied to the components without their own COC when the header is complete */
     quantisation qcd;
     uint8_t *own; /* per component: OWN_CODING, OWN_QUANT */
-    segment_list poc, ppm;
+    segment_list poc, ppm, tlm;
+    bool bad_tlm;
 } main_reader;
 
 enum { OWN_CODING = 1, OWN_QUANT = 2 };
@@ -89,6 +91,18 @@ enum { OWN_CODING = 1, OWN_QUANT = 2 };
 static void warn_if_repeated(const segment *s, bool repeated) {
     if (repeated)
         j2k_segment_warn(s, "occurs again; the last one counts");
+}
+
+/* PLT and TLM only help to find things: what is wrong with them is no error. Returns false when the segment
+ * cannot be taken up. */
+static j2k_status insert_index(segment_list *list, const segment *s, arena *memory, bool *bad) {
+    j2k_status status = list_insert_indexed(list, s, memory);
+    if (status != J2K_ERROR_CORRUPT)
+        return status;
+    j2k_warn(s->diag, "%s: not used", s->diag->message);
+    s->diag->message[0] = 0;
+    *bad = true;
+    return J2K_OK;
 }
 
 /* Unknown segments are to be skipped (A.1.2). The reserved markers that stand alone mean nothing here; all
@@ -151,7 +165,8 @@ static j2k_status read_main_segment(main_reader *m, const segment *s) {
     case MARKER_COM:
         return read_main_comment(s, cs);
     case MARKER_TLM:
-    case MARKER_PLM:
+        return insert_index(&m->tlm, s, m->memory, &m->bad_tlm);
+    case MARKER_PLM: /* PLT, which is beside the packets, is what encoders write */
     case MARKER_CRG:
     case MARKER_CPF:
         return J2K_OK;
@@ -214,6 +229,20 @@ static void drop_impossible_transform(tile_style *style, const codestream *cs, d
     }
 }
 
+static j2k_status join_tlm(main_reader *m) {
+    codestream *cs = m->cs;
+    size_t count = 0;
+    for (const segment_record *r = m->tlm.first; r && !m->bad_tlm; r = r->next)
+        count++;
+    if (!count)
+        return J2K_OK;
+    cs->tlm = ARENA_ALLOC(m->memory, byte_span, count);
+    RETURN_IF(!cs->tlm, J2K_ERROR_MEMORY);
+    for (const segment_record *r = m->tlm.first; r; r = r->next)
+        cs->tlm[cs->num_tlm++] = (byte_span){r->s.data + 1, r->s.size - 1};
+    return J2K_OK;
+}
+
 static j2k_status finish_main(main_reader *m, size_t end, diagnostics *diag) {
     codestream *cs = m->cs;
     if (!m->has_cod || !m->has_qcd)
@@ -226,6 +255,7 @@ static j2k_status finish_main(main_reader *m, size_t end, diagnostics *diag) {
             cs->components[c].quant = m->qcd;
     }
     drop_impossible_transform(&cs->style, cs, diag);
+    TRY(join_tlm(m));
     const segment_list *lists[1] = {&m->poc};
     TRY(join_changes(lists, 1, cs->siz.num_components, m->memory, &cs->style));
     if (m->ppm.first) {
@@ -272,7 +302,8 @@ typedef struct tile_part {
     byte_span body;
     byte_span ppm;         /* its part of the PPM contents */
     segment_list segments; /* COD, COC, QCD, QCC, RGN, POC */
-    segment_list ppt;
+    segment_list ppt, plt;
+    bool bad_plt;
 } tile_part;
 
 typedef struct tile_state {
@@ -322,6 +353,7 @@ static j2k_status read_part_segment(tiles_reader *t, tile_part *part, const segm
             return j2k_segment_fail(s, J2K_ERROR_CORRUPT, "together with PPM");
         return list_insert_indexed(&part->ppt, s, t->memory);
     case MARKER_PLT:
+        return t->cs->keep_packet_lengths ? insert_index(&part->plt, s, t->memory, &part->bad_plt) : J2K_OK;
     case MARKER_COM:
         return J2K_OK;
     case MARKER_SOC:
@@ -396,6 +428,13 @@ static size_t find_eoc(const uint8_t *data, size_t offset, size_t size) {
     return size;
 }
 
+static bool wanted(const tiles_reader *t, size_t tile) {
+    const image_siz *siz = &t->cs->siz;
+    const rect *w = &t->cs->wanted_tiles;
+    size_t x = tile % siz->tiles_x, y = tile / siz->tiles_x;
+    return rect_empty(*w) || (x >= w->x0 && x < w->x1 && y >= w->y0 && y < w->y1);
+}
+
 static j2k_status part_end(tiles_reader *t, const segment *s, const sot_fields *sot, tile_part *part,
                            size_t *end) {
     size_t left = t->size - s->offset;
@@ -408,6 +447,8 @@ static j2k_status part_end(tiles_reader *t, const segment *s, const sot_fields *
     } else if (sot->length > left) {
         part->clipped = true;
         *end = t->size;
+        if (!wanted(t, sot->tile))
+            return J2K_OK;
         j2k_status status = j2k_segment_fail(s, J2K_ERROR_TRUNCATED, "tile-part of %lu bytes, %zu are left",
                                              (unsigned long)sot->length, left);
         return forgive(t, status);
@@ -462,6 +503,8 @@ static j2k_status read_part(tiles_reader *t, size_t offset, size_t *next) {
     if (sot.tile >= t->num_tiles)
         return j2k_segment_fail(&s, J2K_ERROR_CORRUPT, "tile %lu of %zu", (unsigned long)sot.tile,
                                 t->num_tiles);
+    if (!wanted(t, sot.tile))
+        return J2K_OK;
     if (sot.length == SOT_SIZE) /* an empty tile-part without SOD, which some encoders wrote */
         part->body = (byte_span){t->data + end, 0};
     else
@@ -614,6 +657,21 @@ static j2k_status check_sequence(tiles_reader *t, size_t index, tile_state *stat
     return J2K_OK;
 }
 
+/* PLT of each part; what cannot be joined is left out. */
+static j2k_status join_packet_lengths(tiles_reader *t, const tile_state *state, tile_header *tile) {
+    if (!t->cs->keep_packet_lengths)
+        return J2K_OK;
+    tile->packet_lengths = ARENA_ALLOC_ZERO(t->memory, byte_span, tile->num_parts);
+    RETURN_IF(!tile->packet_lengths, J2K_ERROR_MEMORY);
+    byte_span *out = tile->packet_lengths;
+    for (const tile_part *p = state->first; p; p = p->next, out++) {
+        const segment_list *list = &p->plt;
+        if (list->first && !p->bad_plt)
+            TRY(join_indexed(&list, 1, t->memory, out));
+    }
+    return J2K_OK;
+}
+
 static j2k_status finish_tile(tiles_reader *t, size_t index, byte_span *parts) {
     tile_state *state = &t->states[index];
     tile_header *tile = &t->cs->tiles[index];
@@ -633,6 +691,7 @@ static j2k_status finish_tile(tiles_reader *t, size_t index, byte_span *parts) {
     tile->num_parts = (uint32_t)count;
     TRY(resolve_styles(t, index, lists, count, tile));
     TRY(join_packed_headers(t, state, ppt, count, tile));
+    TRY(join_packet_lengths(t, state, tile));
     tile->present = true;
     return J2K_OK;
 }
@@ -646,6 +705,8 @@ static j2k_status finish_tiles(tiles_reader *t) {
     for (size_t i = 0; i < t->num_tiles; i++) {
         bool empty = !t->states[i].first;
         size_t num_parts = t->states[i].num_parts;
+        if (!wanted(t, i))
+            continue;
         if (!empty)
             TRY(forgive(t, finish_tile(t, i, parts)));
         parts += num_parts;
@@ -711,6 +772,57 @@ static j2k_status walk_parts(tiles_reader *t, size_t offset) {
     }
 }
 
+/* ---- TLM ---- */
+
+/* TLM is believed when each wanted tile-part is where and what it says, and when the tile-parts themselves
+ * say that these are all there are of their tiles. */
+static j2k_status read_indexed_parts(tiles_reader *t, size_t offset, bool *complete) {
+    tlm_reader r = {.cs = t->cs};
+    size_t tile, next;
+    uint32_t length;
+    *complete = false;
+    for (; j2k_tlm_next(&r, &tile, &length); offset += length) {
+        if (!wanted(t, tile))
+            continue;
+        const uint8_t *sot = t->data + offset;
+        if (load_u16(sot) != MARKER_SOT || load_u16(sot + 4) != tile || load_u32(sot + 6) != length)
+            return J2K_OK;
+        TRY(read_part(t, offset, &next));
+    }
+    for (size_t i = 0; i < t->num_tiles; i++)
+        if (wanted(t, i) && (!t->states[i].declared || t->states[i].num_parts != t->states[i].declared))
+            return J2K_OK;
+    *complete = true;
+    return J2K_OK;
+}
+
+/* Find the wanted tile-parts by TLM. When it turns out that TLM does not agree with them, nothing has been
+ * done. */
+static j2k_status read_by_tlm(tiles_reader *t, size_t offset, bool *done) {
+    *done = false;
+    if (!t->cs->num_tlm || rect_empty(t->cs->wanted_tiles) || t->cs->has_ppm)
+        return J2K_OK;
+    bool tolerant = t->tolerant;
+    size_t warnings = t->diag->warning_size;
+    j2k_status status = J2K_OK;
+    if (j2k_tlm_fits(t->cs, t->data, t->size, offset, t->num_tiles)) {
+        t->tolerant = false;
+        status = read_indexed_parts(t, offset, done);
+        t->tolerant = tolerant;
+    }
+    t->has_eoc = *done;
+    if (*done || status == J2K_ERROR_MEMORY)
+        return status;
+    t->diag->message[0] = 0;
+    t->diag->warning_size = warnings;
+    t->diag->warning[warnings] = 0;
+    j2k_warn(t->diag, "TLM does not agree with the tile-parts: not used");
+    memset(t->states, 0, t->num_tiles * sizeof *t->states);
+    t->num_parts = 0;
+    t->stopped = false;
+    return J2K_OK;
+}
+
 j2k_status j2k_codestream_read_tiles(const uint8_t *data, size_t size, size_t first_sot, bool tolerant,
                                      arena *memory, codestream *cs, diagnostics *diag) {
     tiles_reader t = {
@@ -723,6 +835,9 @@ j2k_status j2k_codestream_read_tiles(const uint8_t *data, size_t size, size_t fi
     cs->tiles = ARENA_ALLOC_ZERO(memory, tile_header, t.num_tiles);
     t.states = ARENA_ALLOC_ZERO(memory, tile_state, t.num_tiles);
     RETURN_IF(!cs->tiles || !t.states, J2K_ERROR_MEMORY);
-    TRY(walk_parts(&t, first_sot));
+    bool done;
+    TRY(read_by_tlm(&t, first_sot, &done));
+    if (!done)
+        TRY(walk_parts(&t, first_sot));
     return finish_tiles(&t);
 }

@@ -96,7 +96,9 @@ typedef struct tile_header {
      * data. */
     uint32_t num_packed_headers;
     byte_span *packed_headers;
-    bool truncated; /* data of the last part ended early (tolerant mode) */
+    byte_span *packet_lengths; /* PLT contents of each part, joined; size 0 where a part has none. NULL when
+                                  they were not asked for */
+    bool truncated;            /* data of the last part ended early (tolerant mode) */
 } tile_header;
 
 typedef struct codestream {
@@ -107,10 +109,15 @@ typedef struct codestream {
     bool has_cap;
     const uint8_t *comment; /* first Latin-1 COM */
     size_t comment_size;
-    bool has_ppm;       /* all packet headers are in the main header */
-    byte_span ppm;      /* contents of all PPM segments in the order of Zppm: Nppm, Ippm for each tile-part */
-    tile_header *tiles; /* tiles_x * tiles_y; NULL when only the main header was read */
-    bool truncated;     /* tolerant mode: the stream ended before EOC */
+    bool has_ppm;      /* all packet headers are in the main header */
+    byte_span ppm;     /* contents of all PPM segments in the order of Zppm: Nppm, Ippm for each tile-part */
+    uint32_t num_tlm;  /* TLM segments, in the order of Ztlm; 0 when they contradict each other, too */
+    byte_span *tlm;    /* their contents behind Ztlm */
+    rect wanted_tiles; /* what j2k_codestream_read_tiles looks into, in tile columns and rows; set by its
+                          caller, empty: all. Other tiles are then not `present` */
+    bool keep_packet_lengths; /* likewise: fill tile_header.packet_lengths */
+    tile_header *tiles;       /* tiles_x * tiles_y; NULL when only the main header was read */
+    bool truncated;           /* tolerant mode: the stream ended before EOC */
 } codestream;
 
 /* Read the main header (SOC to the first SOT). Everything is allocated in `memory`; spans point into data.
@@ -122,6 +129,8 @@ j2k_status j2k_codestream_read_main(const uint8_t *data, size_t size, arena *mem
  * interleaved. In tolerant mode what is missing or damaged is warned about and left out (the tile is then not
  * present, or `truncated`); otherwise it is an error. A missing EOC is accepted, with a warning, when all
  * tile-parts are complete; so are tiles without any tile-part when there is an EOC (they are not `present`).
+ * When not all tiles are wanted, TLM says where their parts are; a TLM that does not agree with what is there
+ * is not used, with a warning: then the parts are walked from SOT to SOT.
  * Time and memory are O(size + tiles + components). */
 j2k_status j2k_codestream_read_tiles(const uint8_t *data, size_t size, size_t first_sot, bool tolerant,
                                      arena *memory, codestream *cs, diagnostics *diag);

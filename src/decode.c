@@ -279,29 +279,58 @@ static void fill_missing_tiles(const decoder *d, const j2k_image *image) {
             j2k_fill_row(&image->components[c], 0, y, rect_width(d->areas[c]));
 }
 
-static j2k_status decode_tile(decoder *d, uint32_t index, const j2k_image *image) {
+/* The tile without any data: what there is of it, and what is wanted. */
+static j2k_status begin_tile(decoder *d, uint32_t index, tile *t, bool *anything) {
     j2k_context *context = d->context;
     const tile_header *header = &d->cs.tiles[index];
-    tile t;
-    bool anything, complete = true, sound = true;
     if (!header->present) /* is mid-grey already */
         return J2K_OK;
     j2k_arena_reset(&context->work);
     size_t used = context->memory.total, limit = context->memory.limit;
     context->work.limit = limit > used ? limit - used : 1;
     TRY(check_tile(d, index));
-    TRY(j2k_tile_build(&t, &d->cs.siz, index, &header->style, header->components, &context->work,
+    TRY(j2k_tile_build(t, &d->cs.siz, index, &header->style, header->components, &context->work,
                        &context->diag));
-    t.budget = &d->budget;
-    TRY(tile_select(d, &t, &anything));
-    if (!anything)
-        return J2K_OK;
-    TRY(j2k_packets_read(&t, header, &d->cs.siz, d->options.max_layers, d->options.tolerant, &context->work,
+    t->budget = &d->budget;
+    TRY(tile_select(d, t, anything));
+    if (*anything)
+        j2k_tile_inverse_windows(t);
+    return J2K_OK;
+}
+
+/* From packets to coefficients. */
+static j2k_status decode_coefficients(decoder *d, tile *t, const tile_header *header, bool *sound) {
+    j2k_context *context = d->context;
+    bool complete = true;
+    *sound = true;
+    TRY(j2k_packets_read(t, header, &d->cs.siz, d->options.max_layers, d->options.tolerant, &context->work,
                          &complete, &context->diag));
     if (!complete)
         TRY(check_incomplete(d));
-    TRY(j2k_tile_inverse_prepare(context, &t));
-    TRY(j2k_tile_decode_blocks(context, &t, &sound));
+    TRY(j2k_tile_inverse_prepare(context, t));
+    return j2k_tile_decode_blocks(context, t, sound);
+}
+
+static j2k_status decode_tile(decoder *d, uint32_t index, const j2k_image *image) {
+    j2k_context *context = d->context;
+    const tile_header *header = &d->cs.tiles[index];
+    tile t;
+    bool anything = false, sound;
+    TRY(begin_tile(d, index, &t, &anything));
+    if (!anything)
+        return J2K_OK;
+    j2k_status status = decode_coefficients(d, &t, header, &sound);
+    if (t.packets_skipped && (status == J2K_ERROR_CORRUPT || status == J2K_ERROR_TRUNCATED ||
+                              status == J2K_ERROR_UNSUPPORTED || !sound)) {
+        /* It may have been PLT that misled: read all packets. */
+        tile_header plain = *header;
+        plain.packet_lengths = NULL;
+        context->diag.message[0] = 0;
+        j2k_warn(&context->diag, "tile %u: PLT does not agree with the packets: not used", index);
+        TRY(begin_tile(d, index, &t, &anything));
+        status = decode_coefficients(d, &t, &plain, &sound);
+    }
+    TRY(status);
     if (!sound) {
         if (!d->options.tolerant)
             return j2k_fail(&context->diag, J2K_ERROR_CORRUPT,
@@ -371,16 +400,25 @@ static j2k_status prepare_missing_tiles(const decoder *d, rect tiles, const j2k_
     return J2K_OK;
 }
 
+/* Whether packets of these tiles may be of no use. */
+static bool is_partial(const decoder *d) {
+    const j2k_decode_options *o = &d->options;
+    return o->use_region || o->reduce || o->max_layers || o->components;
+}
+
 static j2k_status decode_image(decoder *d, const void *data, size_t size, const j2k_decode_options *options,
                                const j2k_image *image) {
     j2k_context *context = d->context;
     TRY(read_headers(d, data, size, options));
     j2k_image views;
     TRY(check_views(d, image, &views));
+    rect tiles = touched_tiles(d);
+    if (d->options.use_region)
+        d->cs.wanted_tiles = tiles;
+    d->cs.keep_packet_lengths = is_partial(d);
     TRY(j2k_codestream_read_tiles(d->data.data, d->data.size, d->first_sot, d->options.tolerant,
                                   &context->memory, &d->cs, &context->diag));
     d->budget.left = BUDGET_BASE + BUDGET_PER_BYTE * (uint64_t)d->data.size + d->samples / BUDGET_SAMPLES;
-    rect tiles = touched_tiles(d);
     TRY(prepare_missing_tiles(d, tiles, &views));
     for (uint32_t y = tiles.y0; y < tiles.y1; y++)
         for (uint32_t x = tiles.x0; x < tiles.x1; x++)

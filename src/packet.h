@@ -9,7 +9,10 @@
 /* Read all packets of a tile from its tile-parts and hang the code-blocks' data chunks and codeword segments
  * into the tree. Packets of layers >= max_layers (0: no limit), and of resolutions and components that are
  * not wanted, are parsed and their data dropped; reading stops early when no later packet can be wanted. Data
- * are referenced, not copied. Strict: data that end early, lengths beyond the end, more bit-planes than the
+ * are referenced, not copied; only code-blocks that lie in their band's window (coefficients.area) get any.
+ * Where PLT is at hand (header->packet_lengths) and fits, packets of no use are passed over by it, and
+ * t->packets_skipped says so: an error in either mode may then be PLT's, and reading without it is in order.
+ * Strict: data that end early, lengths beyond the end, more bit-planes than the
  * subband has, wrong SOP numbers are errors. Tolerant: reading stops there with a warning and *complete =
  * false. MEMORY, and UNSUPPORTED for mixed HT streams with BYPASS or TERMALL, are errors in both modes. */
 j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz *siz, uint32_t max_layers,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bitio.h"
+#include "index.h"
 #include "markers.h"
 #include "packet.h"
 
@@ -14,6 +15,7 @@ typedef struct contribution {
     uint32_t length;
     uint16_t passes;
     bool complete; /* the segment ends with it */
+    bool outside;  /* the code-block is outside the window */
 } contribution;
 
 /* A code-block has at most 4096 samples, so that a coding pass never takes anything like this. The bound
@@ -28,7 +30,9 @@ typedef struct packet_reader {
     uint32_t max_layers;
     const uint8_t *next, *end; /* what is left of the current tile-part */
     uint32_t next_part;
-    bool packed; /* headers come from PPM or PPT */
+    const uint8_t *lengths, *lengths_end; /* what is left of its PLT; NULL when there is none that fits */
+    bool outside;                         /* the code-block whose header is read is outside the window */
+    bool packed;                          /* headers come from PPM or PPT */
     const uint8_t *packed_next, *packed_end;
     packet_id id;          /* the current packet, */
     uint64_t number;       /* the how-many-eth it is in the tile, */
@@ -89,6 +93,13 @@ static void skip_finished_parts(packet_reader *r) {
         const byte_span *part = &r->header->parts[r->next_part++];
         r->next = part->data;
         r->end = part->size ? part->data + part->size : part->data;
+        r->lengths = NULL;
+        const byte_span *plt =
+            r->header->packet_lengths ? r->header->packet_lengths + r->next_part - 1 : NULL;
+        if (plt && plt->size && !r->packed && j2k_plt_fits(*plt, part->size)) {
+            r->lengths = plt->data;
+            r->lengths_end = plt->data + plt->size;
+        }
     }
 }
 
@@ -146,7 +157,7 @@ static j2k_status add_pending(packet_reader *r, codeblock *block, uint32_t lengt
         r->pending = pending;
         r->max_pending = larger;
     }
-    contribution c = {block, length, (uint16_t)passes, complete};
+    contribution c = {block, length, (uint16_t)passes, complete, r->outside};
     r->pending[r->num_pending++] = c;
     return J2K_OK;
 }
@@ -251,8 +262,9 @@ static uint32_t behind_cell(uint32_t position, unsigned level) {
 
 /* Columns and rows that are known to hold no more included blocks are skipped, so that the time taken depends
  * on the bits read, not on the number of blocks. */
-static j2k_status read_precinct_header(packet_reader *r, bit_reader *bits, precinct *p, unsigned style,
-                                       unsigned planes) {
+static j2k_status read_precinct_header(packet_reader *r, bit_reader *bits, const subband *band,
+                                       unsigned style, unsigned planes) {
+    precinct *p = band->precincts[r->id.precinct];
     uint32_t next_row;
     for (uint32_t y = 0; y < p->blocks_high; y = next_row) {
         next_row = p->blocks_high;
@@ -272,6 +284,7 @@ static j2k_status read_precinct_header(packet_reader *r, bit_reader *bits, preci
                 TRY(read_zero_bitplanes(r, bits, p, index, planes));
             else if (!j2k_bits_get(bits))
                 continue;
+            r->outside = rect_empty(rect_intersect(block->area, band->coefficients.area));
             TRY(read_block_lengths(r, bits, block, style));
             if (bits->overrun)
                 return J2K_OK; /* the caller looks at it */
@@ -300,7 +313,7 @@ static j2k_status read_header(packet_reader *r, resolution *res, const component
         for (unsigned b = 0; b < res->num_bands && !bits.overrun; b++) {
             subband *band = &res->bands[b];
             TRY(open_precinct(r, band, res));
-            TRY(read_precinct_header(r, &bits, band->precincts[r->id.precinct], style->coding.codeblock_style,
+            TRY(read_precinct_header(r, &bits, band, style->coding.codeblock_style,
                                      min_u32(band->num_bitplanes + style->roi_shift, UINT8_MAX)));
         }
     }
@@ -377,7 +390,7 @@ static j2k_status read_body(packet_reader *r, bool wanted) {
         const contribution *c = &r->pending[i];
         if (c->length > bytes_left(r))
             return fail(r, J2K_ERROR_TRUNCATED, "the data end in its body");
-        if (wanted)
+        if (wanted && !c->outside)
             TRY(keep(r, c));
         if (c->length)
             r->next += c->length;
@@ -387,15 +400,43 @@ static j2k_status read_body(packet_reader *r, bool wanted) {
 
 /* ---- packets ---- */
 
+/* Whether some subband's window needs the precinct. One that it does not need is never read, so that what its
+ * packets leave behind for each other does not matter. */
+static bool precinct_in_window(const resolution *res, uint32_t index) {
+    for (unsigned b = 0; b < res->num_bands; b++) {
+        const subband *band = &res->bands[b];
+        if (!rect_empty(rect_intersect(j2k_precinct_area(band, res, index), band->coefficients.area)))
+            return true;
+    }
+    return false;
+}
+
 static j2k_status read_packet(packet_reader *r) {
     tile_component *tc = &r->tile->components[r->id.component];
+    resolution *res = &tc->resolutions[r->id.resolution];
     bool wanted = tc->wanted && r->id.resolution < tc->wanted_resolutions && r->id.layer < r->max_layers;
     skip_finished_parts(r);
+    const uint8_t *begin = r->next;
+    size_t length = 0;
+    if (r->lengths) {
+        length = j2k_plt_next(&r->lengths, r->lengths_end);
+        if (length && !(wanted && precinct_in_window(res, r->id.precinct))) {
+            r->next += length;
+            r->tile->packets_skipped = true;
+            return J2K_OK;
+        }
+    }
     TRY(skip_sop(r));
     if (r->packed ? r->packed_next == r->packed_end : r->next == r->end)
         return fail(r, J2K_ERROR_TRUNCATED, "the data end before it");
-    TRY(read_header(r, &tc->resolutions[r->id.resolution], tc->style));
-    return read_body(r, wanted);
+    TRY(read_header(r, res, tc->style));
+    TRY(read_body(r, wanted));
+    if (r->lengths && (size_t)(r->next - begin) != length) {
+        if (r->tile->packets_skipped)
+            return fail(r, J2K_ERROR_CORRUPT, "its length is not what PLT says");
+        r->lengths = NULL;
+    }
+    return J2K_OK;
 }
 
 static void find_wanted_range(packet_reader *r) {
@@ -441,7 +482,7 @@ j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz 
         status = read_packet(&r);
     if (status == J2K_OK && t->budget && t->budget->exceeded)
         return fail(&r, J2K_ERROR_LIMIT, "more progression order changes than the stream's size warrants");
-    if (tolerant && (status == J2K_ERROR_TRUNCATED || status == J2K_ERROR_CORRUPT)) {
+    if (tolerant && !t->packets_skipped && (status == J2K_ERROR_TRUNCATED || status == J2K_ERROR_CORRUPT)) {
         j2k_warn(diag, "%s", diag->message);
         diag->message[0] = 0;
         *complete = false;

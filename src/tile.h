@@ -121,6 +121,7 @@ typedef struct tile {
     tile_component *components;
     budget
         *budget; /* decoder: what opening code-blocks and looking for packets is taken from; NULL: no end */
+    bool packets_skipped; /* decoder: some packets were passed over by the lengths that PLT gives */
 } tile;
 
 /* Build the tree of tile `index` in `memory`: all rectangles, precinct counts, steps and bit-planes; no

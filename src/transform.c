@@ -215,23 +215,38 @@ j2k_status j2k_tile_forward(j2k_context *context, tile *t, image_window window) 
 
 /* ---- inverse ---- */
 
-static j2k_status component_prepare(tile_component *tc, arena *memory) {
+static void component_windows(tile_component *tc) {
+    const bool reversible = tc->style->coding.reversible;
     rect window = tc->window;
     for (int r = tc->wanted_resolutions - 1; r >= 0; r--) {
         resolution *res = &tc->resolutions[r];
-        if (r == 0) {
-            TRY(plane_alloc(&res->bands[0].coefficients, window, memory));
+        res->samples.area = window;
+        if (r == 0)
+            res->bands[0].coefficients.area = window;
+        for (unsigned b = 0; r && b < 3; b++)
+            res->bands[b].coefficients.area =
+                rect_empty(window) ? window
+                                   : j2k_dwt_needed(reversible, res->area, window, res->bands[b].orientation);
+        if (r && !rect_empty(window))
+            window = j2k_dwt_needed(reversible, res->area, window, BAND_LL);
+    }
+}
+
+void j2k_tile_inverse_windows(tile *t) {
+    for (uint32_t c = 0; c < t->num_components; c++)
+        if (t->components[c].wanted)
+            component_windows(&t->components[c]);
+}
+
+static j2k_status component_prepare(tile_component *tc, arena *memory) {
+    for (int r = tc->wanted_resolutions - 1; r >= 0; r--) {
+        resolution *res = &tc->resolutions[r];
+        if (r && r + 1 < tc->wanted_resolutions)
+            TRY(plane_alloc(&res->samples, res->samples.area, memory));
+        for (unsigned b = 0; b < res->num_bands; b++)
+            TRY(plane_alloc(&res->bands[b].coefficients, res->bands[b].coefficients.area, memory));
+        if (r == 0)
             res->samples = res->bands[0].coefficients;
-            break;
-        }
-        if (r + 1 < tc->wanted_resolutions)
-            TRY(plane_alloc(&res->samples, window, memory));
-        for (unsigned b = 0; b < 3; b++) {
-            rect need =
-                j2k_dwt_needed(tc->style->coding.reversible, res->area, window, res->bands[b].orientation);
-            TRY(plane_alloc(&res->bands[b].coefficients, need, memory));
-        }
-        window = j2k_dwt_needed(tc->style->coding.reversible, res->area, window, BAND_LL);
     }
     return J2K_OK;
 }

@@ -22,8 +22,11 @@ typedef struct image_window {
  * workers. */
 j2k_status j2k_tile_forward(j2k_context *context, tile *t, image_window window);
 
-/* Choose for every wanted component which part of every subband its window needs, and allocate the planes in
- * context->work. To be called before the code-blocks are decoded. */
+/* Choose for every wanted component which part of every subband its window needs: the areas of the planes,
+ * which are not allocated yet. To be called before the packets are read. */
+void j2k_tile_inverse_windows(tile *t);
+
+/* Allocate these planes in context->work. To be called before the code-blocks are decoded. */
 j2k_status j2k_tile_inverse_prepare(j2k_context *context, tile *t);
 
 /* Subbands to samples. Components without a view (data NULL) are left out. */
