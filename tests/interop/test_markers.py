@@ -140,11 +140,13 @@ def test_packed_headers_of_tile_parts(openjpeg, picture, eph, sop, parts):
     numbered = {}  # OpenJPEG wants Zppt to go on from part to part, which is allowed
     for part, header in zip(stream.parts, headers, strict=True):
         first = numbered.get(part.tile, 0)
-        part.segments += [(PPT, bytes([first + i]) + piece) for i, piece in enumerate(cut(header, rng))]
+        part.segments += [(PPT, bytes([first + i]) + piece) for i, piece in enumerate(cut(header, rng)) if piece]
         numbered[part.tile] = first + 5
     check(openjpeg, plain, stream)
     for part in stream.parts:
-        part.segments = [(PPT, bytes([i]) + payload[1:]) for i, (_, payload) in enumerate(part.segments)]
+        pieces = [payload[1:] for _, payload in part.segments]
+        pieces.insert(1, b"")
+        part.segments = [(PPT, bytes([i]) + piece) for i, piece in enumerate(pieces)]
     assert_same(plain.planes, ours.decode(stream.build()))
     for part in stream.parts:
         rng.shuffle(part.segments)
