@@ -212,6 +212,7 @@ typedef struct j2k_encode_options {
     uint16_t rsiz;                /* capabilities to signal, default 0 */
     bool plt, tlm;                /* write PLT / TLM markers; default false */
     const char *comment;          /* text for a COM segment; NULL (default) or "": none */
+    const char *note;             /* text for one more COM segment, behind the comment's; likewise */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */

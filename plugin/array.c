@@ -61,9 +61,7 @@ int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim, con
     if (status == J2K_OK)
         status = layout_set_dtype(&l, dtype, 0, &why);
     if (status == J2K_OK)
-        status = layout_set_shape(&l, ndim, shape, &why);
-    if (status == J2K_OK)
-        layout_fit_depth(&l, array);
+        status = layout_set_shape(&l, ndim, shape, p.axes, &why);
     if (status == J2K_OK)
         status = encode_growing(&l, &p, array, data, size, &why);
     return finish(status, &why, error, error_capacity);

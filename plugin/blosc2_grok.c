@@ -54,10 +54,10 @@ static j2k_status set_row(block *b, diagnosis *why) {
             (int)typesize);
     int64_t length = b->size / typesize;
     j2k_status status = layout_set_dtype(&b->layout, "|u1", (uint32_t)typesize, why);
-    return status == J2K_OK ? layout_set_shape(&b->layout, 1, &length, why) : status;
+    return status == J2K_OK ? layout_set_shape(&b->layout, 1, &length, "", why) : status;
 }
 
-static j2k_status set_array(block *b, diagnosis *why) {
+static j2k_status set_array(block *b, const params *p, diagnosis *why) {
     if (b->array.dtype_format != 0)
         return fail(why, J2K_ERROR_UNSUPPORTED, "dtype format %d is not supported; only NumPy's (0) is",
                     b->array.dtype_format);
@@ -66,24 +66,27 @@ static j2k_status set_array(block *b, diagnosis *why) {
         shape[i] = b->array.blockshape[i];
     j2k_status status = layout_set_dtype(&b->layout, b->array.dtype, (uint32_t)b->cparams->typesize, why);
     if (status == J2K_OK)
-        status = layout_set_shape(&b->layout, b->array.ndim, shape, why);
+        status = layout_set_shape(&b->layout, b->array.ndim, shape, p->axes, why);
     return status;
 }
 
-static j2k_status inspect(block *b, diagnosis *why) {
-    if (b->cparams->schunk) {
-        schunk_metalayers layers;
-        if (!schunk_find_metalayers(b->cparams->schunk, &layers))
-            return fail(why, J2K_ERROR_UNSUPPORTED,
-                        "this version of C-Blosc2 lays out blosc2_schunk in a way that this version of "
-                        "blosc2_grok does not "
-                        "know; please upgrade blosc2-grok");
-        b->text = layers.jpeg2000;
-        b->is_array = layers.b2nd.content != NULL;
-        if (b->is_array && !b2nd_parse(layers.b2nd, &b->array))
-            return fail(why, J2K_ERROR_CORRUPT, "the array's b2nd metalayer is malformed");
-    }
-    j2k_status status = b->is_array ? set_array(b, why) : set_row(b, why);
+static j2k_status read_metalayers(block *b, diagnosis *why) {
+    if (!b->cparams->schunk)
+        return J2K_OK;
+    schunk_metalayers layers;
+    if (!schunk_find_metalayers(b->cparams->schunk, &layers))
+        return fail(why, J2K_ERROR_UNSUPPORTED,
+                    "this version of C-Blosc2 lays out blosc2_schunk in a way that this version of "
+                    "blosc2_grok does not know; please upgrade blosc2-grok");
+    b->text = layers.jpeg2000;
+    b->is_array = layers.b2nd.content != NULL;
+    if (b->is_array && !b2nd_parse(layers.b2nd, &b->array))
+        return fail(why, J2K_ERROR_CORRUPT, "the array's b2nd metalayer is malformed");
+    return J2K_OK;
+}
+
+static j2k_status set_layout(block *b, const params *p, diagnosis *why) {
+    j2k_status status = b->is_array ? set_array(b, p, why) : set_row(b, why);
     if (status != J2K_OK)
         return status;
     b->blocks_per_chunk = b->is_array ? b2nd_blocks_per_chunk(&b->array) : 1;
@@ -165,16 +168,15 @@ static unsigned threads_per_block(int64_t asked, int blosc2_threads, int64_t blo
 
 static j2k_status encode_block(block *b, const uint8_t *input, uint8_t *output, int32_t capacity,
                                uint8_t meta, uint32_t style, params *p, size_t *size, diagnosis *why) {
-    j2k_status status = inspect(b, why);
+    j2k_status status = read_metalayers(b, why);
     if (status == J2K_OK)
         status = collect_params(b, meta, style, p, why);
+    if (status == J2K_OK)
+        status = set_layout(b, p, why);
     if (status == J2K_OK)
         status = check_filters(b, p, why);
     if (status != J2K_OK)
         return status;
-    layout_fit_depth(&b->layout, input);
-    if (b->layout.depth > ENCODER_DEPTH && !params_lossy(p))
-        return J2K_ERROR_BUFFER; /* stored as it is, which is lossless too */
     unsigned threads = threads_per_block(p->num_threads, b->cparams->nthreads, b->blocks_per_chunk);
     return codec_encode(&b->layout, p, threads, true, input, output, (size_t)capacity, size, why);
 }

@@ -5,39 +5,12 @@
 #include <string.h>
 
 #include "codec.h"
+#include "mask.h"
+#include "note.h"
 #include "state.h"
-
-/* In the COM segment of a stream whose array is stored in the other byte order than the machine's. */
-static const char order_big[] = "blosc2-grok: byteorder=big";
-static const char order_little[] = "blosc2-grok: byteorder=little";
 
 /* Components on the stack for the images that blocks usually are. */
 enum { FEW_COMPONENTS = 4 };
-
-static void set_image(const layout *l, const params *p, void *data, j2k_component *components,
-                      j2k_image *image) {
-    memset(components, 0, l->num_components * sizeof *components);
-    for (uint32_t c = 0; c < l->num_components; c++) {
-        j2k_component *component = &components[c];
-        component->data = (char *)data + (size_t)c * l->sample_size;
-        component->sample_step = (ptrdiff_t)l->sample_size * l->num_components;
-        component->row_stride = component->sample_step * l->width;
-        component->type = l->type;
-        component->byte_swapped = l->byte_swapped;
-        component->is_signed = l->is_signed;
-        component->depth = l->depth;
-        component->dx = component->dy = 1;
-        component->width = l->width;
-        component->height = l->height;
-    }
-    image->x0 = (uint32_t)p->offset[0];
-    image->y0 = (uint32_t)p->offset[1];
-    image->x1 = image->x0 + l->width;
-    image->y1 = image->y0 + l->height;
-    image->num_components = l->num_components;
-    image->components = components;
-    image->colour_space = J2K_COLOUR_UNKNOWN;
-}
 
 static j2k_status check_place(const layout *l, const params *p, diagnosis *why) {
     if ((uint64_t)p->offset[0] + l->width > UINT32_MAX || (uint64_t)p->offset[1] + l->height > UINT32_MAX)
@@ -45,10 +18,6 @@ static j2k_status check_place(const layout *l, const params *p, diagnosis *why) 
                     (long long)p->offset[0], (long long)p->offset[1], (unsigned)l->width,
                     (unsigned)l->height);
     return J2K_OK;
-}
-
-static const char *byte_order_comment(void) {
-    return machine_is_big_endian() ? order_little : order_big;
 }
 
 static j2k_status engine_failed(const j2k_context *context, j2k_status status, diagnosis *why) {
@@ -60,48 +29,160 @@ static j2k_status out_of_memory(diagnosis *why) {
     return fail(why, J2K_ERROR_MEMORY, "out of memory");
 }
 
-j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, bool mark_byte_order,
-                        const void *data, void *out, size_t capacity, size_t *size, diagnosis *why) {
-    if (l->depth > ENCODER_DEPTH)
-        return fail(why, J2K_ERROR_UNSUPPORTED, "dtype %s: the values need %u bits; at most %d are supported",
-                    l->dtype, l->depth, ENCODER_DEPTH);
+/* Code the samples at data, laid out as l says, with a note. */
+static j2k_status encode_image(j2k_context *context, const layout *l, const params *p, const note *n,
+                               const void *data, void *out, size_t capacity, size_t *size, diagnosis *why) {
     j2k_encode_options options;
     j2k_status status = params_to_options(p, l, &options, why);
     if (status == J2K_OK)
         status = check_place(l, p, why);
     if (status != J2K_OK)
         return status;
-    if (mark_byte_order && l->byte_swapped)
-        options.comment = byte_order_comment();
+    char text[NOTE_CAPACITY];
+    note_format(n, text);
+    options.note = text;
     j2k_component few[FEW_COMPONENTS];
     j2k_component *components = few;
     if (l->num_components > FEW_COMPONENTS)
         components = malloc(l->num_components * sizeof *components);
-    j2k_context *context = components ? state_take_context(num_threads) : NULL;
-    if (context) {
-        j2k_image image;
-        set_image(l, p, (void *)(uintptr_t)data, components, &image); /* the engine only reads */
-        status = j2k_encode(context, &image, &options, out, capacity, size);
-        if (status != J2K_OK) {
-            engine_failed(context, status, why);
-            char what[100];
-            snprintf(what, sizeof what, "encoding %u x %u x %u samples of dtype %s", (unsigned)l->height,
-                     (unsigned)l->width, (unsigned)l->num_components, l->dtype);
-            fail_in(why, status, what);
-        }
-        state_give_context(context, num_threads);
-    } else {
-        status = out_of_memory(why);
-    }
+    if (!components)
+        return out_of_memory(why);
+    j2k_image image;
+    /* The engine only reads. */
+    layout_set_image(l, (uint32_t)p->offset[0], (uint32_t)p->offset[1], (void *)(uintptr_t)data, components,
+                     &image);
+    status = j2k_encode(context, &image, &options, out, capacity, size);
     if (components != few)
         free(components);
+    if (status == J2K_OK)
+        return status;
+    engine_failed(context, status, why);
+    char what[100];
+    snprintf(what, sizeof what, "encoding %u x %u x %u samples of dtype %s", (unsigned)l->height,
+             (unsigned)l->width, (unsigned)l->num_components, l->dtype);
+    return fail_in(why, status, what);
+}
+
+static j2k_status too_deep(const layout *l, const params *p, bool in_blosc2, diagnosis *why) {
+    if (in_blosc2 && !params_lossy(p))
+        return J2K_ERROR_BUFFER;
+    return fail(why, J2K_ERROR_UNSUPPORTED, "dtype %s: the values need %u bits; at most %d are supported",
+                l->dtype, l->depth, ENCODER_DEPTH);
+}
+
+static j2k_status encode_integers(j2k_context *context, const layout *array, const params *p, note *n,
+                                  bool in_blosc2, const void *data, void *out, size_t capacity, size_t *size,
+                                  diagnosis *why) {
+    layout l = *array;
+    j2k_status status = layout_set_depth(&l, p->significant_bits, data, why);
+    if (status != J2K_OK)
+        return status;
+    if (l.depth > ENCODER_DEPTH)
+        return too_deep(&l, p, in_blosc2, why);
+    uint32_t plain_size = l.depth <= 8 ? 1 : l.depth <= 16 ? 2 : 4;
+    if (!l.is_bool && plain_size != l.sample_size)
+        memcpy(n->dtype, l.name, sizeof n->dtype);
+    return encode_image(context, &l, p, n, data, out, capacity, size, why);
+}
+
+/* What a box behind the codestream takes is taken off the targets of size. */
+static j2k_status make_room(const layout *l, size_t box_size, params *p, diagnosis *why) {
+    if (p->cod_format == FORMAT_J2K)
+        return fail(why, J2K_ERROR_ARGUMENT,
+                    "nan: \"mask\" needs a file to put the mask in; cod_format must be "
+                    "GRK_FMT_JP2");
+    double bytes = (double)layout_size(l);
+    for (int64_t i = 0; p->quality_mode == QUALITY_RATES && i < p->num_quality_layers; i++) {
+        double left = bytes / p->quality_layers[i] - (double)box_size;
+        double least = bytes / 1e9 * (double)(i + 1); /* ratios decrease */
+        p->quality_layers[i] = bytes / (left > least ? left : least);
+    }
+    if (p->max_cs_size > 0)
+        p->max_cs_size = p->max_cs_size > (int64_t)box_size ? p->max_cs_size - (int64_t)box_size : 1;
+    return J2K_OK;
+}
+
+static j2k_status append(const uint8_t *box, size_t box_size, void *out, size_t capacity, size_t *size,
+                         diagnosis *why) {
+    if (box_size > capacity - *size)
+        return fail(why, J2K_ERROR_BUFFER, "the output buffer is too small");
+    memcpy((uint8_t *)out + *size, box, box_size);
+    *size += box_size;
+    return J2K_OK;
+}
+
+/* integers, mask: memory for the samples, mask only when some are not finite. */
+static j2k_status encode_mapped(j2k_context *context, const layout *array, float_plan *plan, note *n,
+                                const void *data, void *integers, uint8_t *mask, void *out, size_t capacity,
+                                size_t *size, diagnosis *why) {
+    layout l = *array;
+    l.depth = plan->depth;
+    l.type = sample_type(l.sample_size, false);
+    l.byte_swapped = false;
+    floats_to_integers(array, &plan->map, data, integers, mask);
+    memcpy(n->dtype, l.name, sizeof n->dtype);
+    n->floats = plan->map;
+    uint8_t *box = NULL;
+    size_t box_size = 0;
+    j2k_status status = J2K_OK;
+    if (mask)
+        status = mask_encode(context, &l, mask, &box, &box_size, why);
+    if (status == J2K_OK && mask)
+        status = make_room(&l, box_size, &plan->coding, why);
+    if (status == J2K_OK)
+        status = encode_image(context, &l, &plan->coding, n, integers, out, capacity, size, why);
+    if (status == J2K_OK && mask)
+        status = append(box, box_size, out, capacity, size, why);
+    free(box);
     return status;
 }
 
-static bool has_comment(const j2k_header *header, const char *text) {
-    return header->comment && header->comment_size == strlen(text) &&
-           memcmp(header->comment, text, strlen(text)) == 0;
+static j2k_status encode_floats(j2k_context *context, const layout *l, const params *p, note *n,
+                                bool in_blosc2, const void *data, void *out, size_t capacity, size_t *size,
+                                diagnosis *why) {
+    if (p->significant_bits)
+        return fail(why, J2K_ERROR_ARGUMENT, "significant_bits: not for dtype %s; allowed: 0", l->dtype);
+    float_plan *plan = malloc(sizeof *plan);
+    void *integers = malloc((size_t)layout_size(l));
+    uint8_t *mask = NULL;
+    j2k_status status = plan && integers ? floats_plan(l, p, data, plan, why) : out_of_memory(why);
+    if (status == J2K_OK && plan->map.masked) {
+        mask = malloc((size_t)layout_samples(l));
+        if (!mask)
+            status = out_of_memory(why);
+    }
+    if (status == J2K_OK && plan->depth > ENCODER_DEPTH) {
+        layout deep = *l;
+        deep.depth = plan->depth;
+        status = too_deep(&deep, p, in_blosc2, why);
+    } else if (status == J2K_OK) {
+        status = encode_mapped(context, l, plan, n, data, integers, mask, out, capacity, size, why);
+    }
+    free(mask);
+    free(integers);
+    free(plan);
+    return status;
 }
+
+j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, bool in_blosc2,
+                        const void *data, void *out, size_t capacity, size_t *size, diagnosis *why) {
+    note n;
+    memset(&n, 0, sizeof n);
+    if (in_blosc2 && l->byte_swapped) {
+        n.little_endian = machine_is_big_endian();
+        n.big_endian = !n.little_endian;
+    }
+    j2k_context *context = state_take_context(num_threads);
+    if (!context)
+        return out_of_memory(why);
+    j2k_status status = l->is_float
+                            ? encode_floats(context, l, p, &n, in_blosc2, data, out, capacity, size, why)
+                            : encode_integers(context, l, p, &n, in_blosc2, data, out, capacity, size, why);
+    state_give_context(context, num_threads);
+    return status;
+}
+
+/* ---- decoding ---- */
 
 /* The layout that the stream has in a buffer of out_size bytes. */
 static j2k_status layout_of_stream(const j2k_header *header, size_t out_size, layout *l, diagnosis *why) {
@@ -125,8 +206,6 @@ static j2k_status layout_of_stream(const j2k_header *header, size_t out_size, la
     l->width = first->width;
     l->height = first->height;
     l->num_components = header->num_components;
-    bool marked = has_comment(header, order_big) || has_comment(header, order_little);
-    l->byte_swapped = marked && has_comment(header, byte_order_comment());
     return J2K_OK;
 }
 
@@ -147,6 +226,24 @@ static j2k_status set_types(const j2k_header *header, const layout *l, j2k_compo
     return J2K_OK;
 }
 
+static j2k_status restore_floats(j2k_context *context, const void *data, size_t size, const layout *l,
+                                 const note *n, void *samples, diagnosis *why) {
+    uint32_t float_size = strcmp(n->dtype, "float16") == 0 ? 2 : 4;
+    if (l->sample_size != float_size)
+        return fail(why, J2K_ERROR_CORRUPT, "samples of dtype %s in a block of %u-bit elements", n->dtype,
+                    8 * (unsigned)l->sample_size);
+    uint8_t *mask = NULL;
+    j2k_status status = J2K_OK;
+    if (n->floats.masked) {
+        mask = malloc((size_t)layout_samples(l));
+        status = mask ? mask_decode(context, data, size, l, mask, why) : out_of_memory(why);
+    }
+    if (status == J2K_OK)
+        integers_to_floats(&n->floats, float_size, note_swapped(n), samples, (size_t)layout_samples(l), mask);
+    free(mask);
+    return status;
+}
+
 static j2k_status decode_with(j2k_context *context, const void *data, size_t size, void *out, size_t out_size,
                               diagnosis *why) {
     j2k_decode_options options;
@@ -160,16 +257,18 @@ static j2k_status decode_with(j2k_context *context, const void *data, size_t siz
     if (status != J2K_OK)
         return engine_failed(context, status, why);
     layout l;
+    note n;
     status = layout_of_stream(&header, out_size, &l, why);
+    if (status == J2K_OK)
+        status = note_read((const char *)data + header.codestream_offset, header.codestream_size, &n, why);
     if (status != J2K_OK)
         return status;
+    l.byte_swapped = !n.floats.kind && note_swapped(&n); /* floats are still to be made */
     j2k_component *components = malloc(l.num_components * sizeof *components);
     if (!components)
         return out_of_memory(why);
-    params place;
-    memset(&place, 0, sizeof place);
     j2k_image image;
-    set_image(&l, &place, out, components, &image);
+    layout_set_image(&l, 0, 0, out, components, &image);
     image.x0 = header.x0;
     image.y0 = header.y0;
     image.x1 = header.x1;
@@ -182,7 +281,7 @@ static j2k_status decode_with(j2k_context *context, const void *data, size_t siz
             engine_failed(context, status, why);
     }
     free(components);
-    return status;
+    return status == J2K_OK && n.floats.kind ? restore_floats(context, data, size, &l, &n, out, why) : status;
 }
 
 j2k_status codec_decode(const void *data, size_t size, unsigned num_threads, void *out, size_t out_size,

@@ -6,9 +6,10 @@
 #include "params.h"
 
 /* Encode the array at data, laid out as l says, into out[0 .. capacity). J2K_ERROR_BUFFER: it does not fit.
- * The byte order of a byte-swapped array is noted in the stream when mark_byte_order, for codec_decode to
- * restore. */
-j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, bool mark_byte_order,
+ * in_blosc2: the array is restored byte for byte by codec_decode, so the byte order of a byte-swapped one is
+ * noted in the stream, and data too deep for lossless coding "do not fit", since Blosc2 then stores them as
+ * they are. */
+j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, bool in_blosc2,
                         const void *data, void *out, size_t capacity, size_t *size, diagnosis *why);
 
 /* Decode a stream into exactly out_size bytes: raster order, components interleaved, samples as wide as

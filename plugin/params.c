@@ -44,6 +44,7 @@ static const choice file_formats[] = {{"GRK_FMT_UNK", GRK_FMT_UNK},
                                       {"GRK_FMT_RAWL", GRK_FMT_RAWL},
                                       {"GRK_FMT_JPG", GRK_FMT_JPG},
                                       {NULL, 0}};
+static const choice nan_policies[] = {{"refuse", NAN_REFUSE}, {"mask", NAN_MASK}, {NULL, 0}};
 static const choice rate_controls[] = {{"BISECT", 0}, {"PCRD_OPT", 1}, {NULL, 0}};
 
 #define ROW(name_, type_, member, low, high, choices, default_value, allowed, meaning, peers)                \
@@ -123,7 +124,19 @@ static const parameter table[] = {
         "An SOP marker segment before each packet", "grk -S, opj -SOP"),
     ROW("write_eph", CHOICE, eph, 0, 0, booleans, "false", "False or True",
         "An EPH marker behind each packet header", "grk -E, opj -EPH"),
-    ROW("comment", TEXT, comment, 0, 0, NULL, "", "up to 1023 characters of Latin-1",
+    ROW("axes", TEXT, axes, 0, MAX_AXES + 1, NULL, "",
+        "a letter for each dimension: planes first, then yx or yxc (one dimension: x or xc)",
+        "What the dimensions are; empty: the last is c when it is at most 16 and smaller than the two before "
+        "it",
+        ""),
+    ROW("significant_bits", INTEGER, significant_bits, 0, 32, NULL, "0", "0 to the bits of the dtype",
+        "Bits that the values use, as the stream declares them; 0: all of an 8- or 16-bit dtype, as many as "
+        "a "
+        "block needs of a 32-bit one",
+        ""),
+    ROW("nan", CHOICE, nan_policy, 0, 0, nan_policies, "refuse", "\"refuse\" or \"mask\"",
+        "NaN and infinities in lossy coding of floats: an error, or kept exactly beside the image", ""),
+    ROW("comment", TEXT, comment, 0, COMMENT_CAPACITY, NULL, "", "up to 1023 characters of Latin-1",
         "Text of a COM marker segment", "grk -C, opj -C"),
 };
 
@@ -190,6 +203,12 @@ j2k_status params_check(const params *p, diagnosis *why) {
                         "tile_offset + tile_size",
                         (long long)origin, (long long)corner, (long long)size);
     }
+    if (!layout_axes_good(p->axes))
+        return fail(
+            why, J2K_ERROR_ARGUMENT,
+            "axes: \"%s\" is not allowed; allowed: a letter for each dimension: planes first, then yx or "
+            "yxc (one dimension: x or xc)",
+            p->axes);
     if (p->quality_mode == QUALITY_NONE)
         return J2K_OK;
     if (p->num_quality_layers < 1)
@@ -258,6 +277,17 @@ static bool keeps_everything(const params *p) {
 
 bool params_lossy(const params *p) {
     return !keeps_everything(p) || p->irreversible == 1 || p->max_cs_size > 0 || p->max_comp_size > 0;
+}
+
+double params_max_error(const params *p) {
+    (void)p;
+    return 0;
+}
+
+void params_make_lossless(params *p) {
+    p->quality_mode = QUALITY_NONE;
+    p->num_quality_layers = 0;
+    p->irreversible = AUTOMATIC;
 }
 
 j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *o, diagnosis *why) {

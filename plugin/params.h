@@ -11,6 +11,8 @@ enum { QUALITY_NONE = 0, QUALITY_RATES = 1, QUALITY_DB = 2 }; /* of quality_mode
 
 enum { AUTOMATIC = -1 }; /* of irreversible and mct */
 
+enum { NAN_REFUSE = 0, NAN_MASK = 1 }; /* of nan */
+
 enum { FORMAT_UNKNOWN = 0, FORMAT_J2K = 1, FORMAT_JP2 = 2 }; /* of cod_format, as in GRK_SUPPORTED_FILE_FMT */
 
 enum { MAX_ROI_RECTS = 64, COMMENT_CAPACITY = 1024 };
@@ -35,6 +37,8 @@ typedef struct params {
         rate_control;
     int64_t num_threads, device_id, duration, repeats, verbose;
     int64_t plt, tlm, sop, eph;
+    int64_t significant_bits, nan_policy;
+    char axes[MAX_AXES + 1];
     pair_list precincts; /* from the highest resolution down; of none there is one precinct a resolution */
     rect_list roi_rects;
     char comment[COMMENT_CAPACITY]; /* Latin-1 */
@@ -66,6 +70,12 @@ void params_apply_meta(params *p, uint8_t meta);
 
 /* Whether decoded samples may differ from the originals. */
 bool params_lossy(const params *p);
+
+/* The largest difference allowed, 0 when none is set. */
+double params_max_error(const params *p);
+
+/* Ask for everything, with the reversible wavelet. */
+void params_make_lossless(params *p);
 
 /* The engine's options. The comment leads into p. */
 j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *options, diagnosis *why);

@@ -19,7 +19,7 @@ typedef enum parameter_type {
     NUMBERS, /* quality_layers */
     PAIRS,   /* tuple_list of pairs: "256,256|128,128" */
     RECTS,   /* tuple_list of four */
-    TEXT     /* char[COMMENT_CAPACITY]; in text form "%3B" is a semicolon, "%25" a percent sign */
+    TEXT     /* char[high]; in text form "%3B" is a semicolon, "%25" a percent sign */
 } parameter_type;
 
 typedef struct parameter {

@@ -173,12 +173,12 @@ static int hex_digit(char c) {
                                   : -1;
 }
 
-static bool parse_text(char *out, span s) {
+static bool parse_text(const parameter *row, char *out, span s) {
     char text[COMMENT_CAPACITY];
     size_t n = 0;
     for (size_t i = 0; i < s.length; i++, n++) {
         char c = s.text[i];
-        if (n + 1 >= sizeof text)
+        if (n + 1 >= (size_t)row->high)
             return false;
         if (c == '%') {
             int high = i + 2 < s.length ? hex_digit(s.text[i + 1]) : -1;
@@ -217,7 +217,7 @@ bool params_parse_value(params *p, const parameter *row, const char *text, size_
     case RECTS:
         return parse_tuples(row, s, value, 4, MAX_ROI_RECTS);
     case TEXT:
-        return parse_text(at, s);
+        return parse_text(row, at, s);
     }
     return false;
 }

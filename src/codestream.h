@@ -158,6 +158,9 @@ void j2k_patch_u16(byte_sink *sink, size_t offset, unsigned value);
  * that differ from component 0), QCD, QCC, RGN, COM (comment NULL or "": none). */
 void j2k_write_main_header(byte_sink *sink, const codestream *cs, const char *comment);
 
+/* COM segments with Latin-1 text, as many as its length needs; NULL or "": none. */
+void j2k_write_com(byte_sink *sink, const char *text);
+
 /* TLM segments with room for num_parts tile-parts, right behind the main header; returns the offset of the
  * first one. num_parts must not exceed J2K_MAX_TLM_PARTS. j2k_patch_tlm enters tile-part `index` (in
  * codestream order) and its length Psot. */

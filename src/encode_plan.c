@@ -166,8 +166,8 @@ static j2k_status check_structure(encoder *e) {
         REFUSE("roi_shift %u is not in 0 to 37", o->roi_shift);
     if (o->tile_parts && !strchr("RLC", o->tile_parts))
         REFUSE("tile_parts '%c' is not 'R', 'L' or 'C'", o->tile_parts);
-    if (o->comment && strlen(o->comment) > 65000)
-        REFUSE("the comment is longer than 65000 bytes");
+    if ((o->comment && strlen(o->comment) > 65000) || (o->note && strlen(o->note) > 65000))
+        REFUSE("the comment or the note is longer than 65000 bytes");
     return J2K_OK;
 }
 

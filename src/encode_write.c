@@ -119,6 +119,7 @@ j2k_status j2k_encode_write(encoder *e, byte_sink *sink, bool packets) {
     if (boxes)
         jp2c = j2k_jp2_begin(sink, &e->cs, e->options.format, e->image->colour_space);
     j2k_write_main_header(sink, &e->cs, e->options.comment);
+    j2k_write_com(sink, e->options.note);
     tlm_writer tlm = {0, 0};
     if (e->options.tlm) {
         if (parts > J2K_MAX_TLM_PARTS)

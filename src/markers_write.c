@@ -195,7 +195,7 @@ static void write_rgn(byte_sink *sink, const codestream *cs) {
     }
 }
 
-static void write_com(byte_sink *sink, const char *text) {
+void j2k_write_com(byte_sink *sink, const char *text) {
     enum { MAX_TEXT = 65535 - 4 };
     size_t left = text ? strlen(text) : 0;
     while (left) {
@@ -217,7 +217,7 @@ void j2k_write_main_header(byte_sink *sink, const codestream *cs, const char *co
     write_cod(sink, cs);
     write_qcd(sink, cs);
     write_rgn(sink, cs);
-    write_com(sink, comment);
+    j2k_write_com(sink, comment);
 }
 
 /* ---- TLM, PLT ---- */

@@ -51,6 +51,9 @@ class Params(TypedDict, total=False):
     write_tlm: bool
     write_sop: bool
     write_eph: bool
+    axes: str
+    significant_bits: int
+    nan: str
     comment: str
 
 

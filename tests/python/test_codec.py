@@ -131,8 +131,6 @@ def test_lists_and_scalars():
         "S3",
         "M8[ns]",
         "m8[s]",
-        "float16",
-        "float32",
         "float64",
         "int64",
         "uint64",
