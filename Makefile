@@ -23,8 +23,8 @@ endif
 
 ENGINE_SOURCES := $(wildcard src/*.c src/simd/*.c)
 TOOL_SOURCES := $(wildcard tools/*.c)
-UNIT_SOURCES := $(wildcard tests/unit/test_*.c tests/kernels/*.c)
-HEADERS := $(wildcard include/*.h include/compat/*.h src/*.h src/simd/*.h plugin/*.h tools/*.h tests/unit/*.h tests/kernels/*.h)
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c tests/kernels/*.c tests/hostile/*.c)
+HEADERS := $(wildcard include/*.h include/compat/*.h src/*.h src/simd/*.h plugin/*.h tools/*.h tests/unit/*.h tests/kernels/*.h tests/hostile/*.h)
 C_FILES := $(wildcard src/*.c src/simd/*.c plugin/*.c tools/*.c tests/unit/*.c tests/kernels/*.c fuzz/*.c examples/*.c bench/*.c)
 H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
 PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
@@ -126,7 +126,7 @@ TSAN_SELECT ?= tiles or threads
 NO_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 # The unit tests that start threads; the tool brings them to all stages.
-THREADED_SOURCES := $(shell grep -lE 'j2k_parallel|j2k_context_create' $(UNIT_SOURCES) 2>/dev/null)
+THREADED_SOURCES := $(shell grep -lE 'j2k_parallel|j2k_context_create' $(filter-out tests/hostile/%,$(UNIT_SOURCES)) 2>/dev/null)
 
 sanitize: sanitize-short sanitize-python
 
@@ -138,8 +138,8 @@ sanitize-build:
 	$(MAKE) BUILD=$(TSAN_BUILD) CFLAGS="$(TSAN_CFLAGS)" tool $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
 
 sanitize-unit: sanitize-build
-	@sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%)
-	@$(NO_ASLR) sh tests/run_unit.sh $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
+	@J2K_SANITIZED=1 sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%)
+	@J2K_SANITIZED=1 $(NO_ASLR) sh tests/run_unit.sh $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
 
 sanitize-address: $(VENV)/.requirements sanitize-build
 	J2K_SANITIZED=1 J2K_TOOL=$(CURDIR)/$(ASAN_BUILD)/j2k $(VPY) -m pytest $(SANITIZE_TESTS) -k "$(ASAN_SELECT)"

@@ -1,7 +1,5 @@
 /* Contexts: creation, threads, messages.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include <stdlib.h>
-
 #include "context.h"
 #include "platform.h"
 
@@ -10,14 +8,14 @@ const char *j2k_version(void) {
 }
 
 j2k_context *j2k_context_create(unsigned num_threads, unsigned cpu_mask) {
-    j2k_context *context = calloc(1, sizeof *context);
+    j2k_context *context = j2k_zero_alloc(1, sizeof *context);
     if (!context)
         return NULL;
     context->cpu = j2k_cpu_flags() & cpu_mask;
     context->dsp = j2k_dsp_get(context->cpu);
     context->num_workers = num_threads ? num_threads : j2k_processor_count();
     context->pool = j2k_pool_create(context->num_workers);
-    context->workers = calloc(context->num_workers, sizeof *context->workers);
+    context->workers = j2k_zero_alloc(context->num_workers, sizeof *context->workers);
     if (!context->pool || !context->workers) {
         j2k_context_destroy(context);
         return NULL;
@@ -34,12 +32,12 @@ void j2k_context_destroy(j2k_context *context) {
         j2k_arena_free(&context->workers[i].scratch);
         j2k_arena_free(&context->workers[i].results);
     }
-    free(context->workers);
+    j2k_zero_free(context->workers);
     j2k_arena_free(&context->memory);
     j2k_arena_free(&context->work);
     j2k_arena_free(&context->scratch);
     j2k_arena_free(&context->kept);
-    free(context);
+    j2k_zero_free(context);
 }
 
 const char *j2k_context_message(const j2k_context *context) {

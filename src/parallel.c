@@ -3,8 +3,6 @@
 #include "parallel.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
-
 #include "platform.h"
 
 /* The job is described by the fields below `mutex`; a worker that sees a new generation takes indices from
@@ -79,7 +77,7 @@ static void pool_sync_destroy(thread_pool *pool) {
 }
 
 thread_pool *j2k_pool_create(unsigned num_threads) {
-    thread_pool *pool = calloc(1, sizeof *pool);
+    thread_pool *pool = j2k_zero_alloc(1, sizeof *pool);
     if (!pool)
         return NULL;
     pool->size = num_threads ? num_threads : 1;
@@ -97,7 +95,7 @@ static void pool_start(thread_pool *pool) {
     pool->tried = true;
     pool->process = j2k_process_id();
     pool->generation = 0;
-    pool->threads = calloc(pool->size - 1, sizeof *pool->threads);
+    pool->threads = j2k_zero_alloc(pool->size - 1, sizeof *pool->threads);
     if (!pool->threads)
         return;
     if (!pool_sync_create(pool)) {
@@ -139,8 +137,8 @@ void j2k_pool_destroy(thread_pool *pool) {
             j2k_thread_join(pool->threads[i].thread);
     }
     pool_sync_destroy(pool);
-    free(pool->threads);
-    free(pool);
+    j2k_zero_free(pool->threads);
+    j2k_zero_free(pool);
 }
 
 void j2k_parallel_for(thread_pool *pool, size_t count, parallel_task *task, void *user) {

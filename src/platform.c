@@ -20,6 +20,13 @@
 #endif
 #endif
 
+void *j2k_zero_alloc(size_t count, size_t size) {
+    return calloc(count, size);
+}
+void j2k_zero_free(void *pointer) {
+    free(pointer);
+}
+
 #if defined(_WIN32)
 
 void *j2k_aligned_alloc(size_t alignment, size_t size) {

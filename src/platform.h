@@ -11,6 +11,10 @@
 void *j2k_aligned_alloc(size_t alignment, size_t size);
 void j2k_aligned_free(void *pointer);
 
+/* count * size bytes of zeros, and their end; with j2k_aligned_alloc all memory that the engine takes. */
+void *j2k_zero_alloc(size_t count, size_t size);
+void j2k_zero_free(void *pointer);
+
 /* Processors that this process may run on, at least 1. */
 unsigned j2k_processor_count(void);
 
