@@ -177,6 +177,22 @@ enum j2k_codeblock_style {
     J2K_STYLE_HT = 64            /* high-throughput block coding, T.814 */
 };
 
+/* One entry of a POC marker segment (T.800 A.6.6): the packets inside these bounds that no entry before it
+ * sent, in this order. Ends are exclusive. */
+typedef struct j2k_progression_change {
+    uint32_t first_resolution, end_resolution; /* end: at most 33, may exceed what there is */
+    uint32_t first_component, end_component;   /* end: at most the number of components */
+    uint32_t end_layer;                        /* at most num_layers */
+    j2k_progression order;
+} j2k_progression_change;
+
+/* A rectangle on the reference grid, counted from the image's upper left corner; ends are exclusive. */
+typedef struct j2k_rectangle {
+    uint32_t x0, y0, x1, y1;
+} j2k_rectangle;
+
+enum { J2K_MAX_PROGRESSION_CHANGES = 32 };
+
 typedef struct j2k_encode_options {
     size_t struct_size;
     j2k_format format;                    /* default J2K_FORMAT_CODESTREAM */
@@ -196,27 +212,54 @@ typedef struct j2k_encode_options {
     uint32_t tile_width, tile_height; /* in reference grid points; 0 (default): one tile */
     uint32_t tile_x0, tile_y0; /* origin of the tile grid, at most (x0, y0) of the image; default 0, 0 */
     uint32_t num_precincts; /* precinct sizes given, highest resolution first; the last one is halved for the
-                               rest */
+                               rest; 0 (default): what rsiz prescribes, else one precinct a resolution */
     uint32_t precinct_width[J2K_MAX_RESOLUTIONS]; /* powers of two, 1 to 32768 */
     uint32_t precinct_height[J2K_MAX_RESOLUTIONS];
     uint32_t guard_bits;       /* 0 to 7, default 2 */
     bool derived_quantisation; /* 9/7: signal one step and derive the others (default false: one step a
                                   subband) */
     double base_step;  /* 9/7: quantiser step for a subband of gain 1, in sample units; 0 (default): chosen */
-    int roi_component; /* component to shift up as region of interest, -1 (default): none */
-    uint32_t roi_shift; /* bits, 0 to 37 */
+    int roi_component; /* component with a region of interest; -1 (default): none, or all when rectangles or a
+                          mask are given */
+    uint32_t roi_shift; /* bits to shift it up by (maxshift, annex H), 0 to 37; 0 with rectangles or a mask:
+                           as many as it takes */
     bool sop, eph;      /* write SOP / EPH markers; default false */
     char tile_parts; /* new tile-part at each 'R'esolution, 'L'ayer or 'C'omponent; 0 (default): one a tile */
     uint64_t max_bytes;           /* upper bound of the whole result, 0 (default): none */
     uint64_t max_component_bytes; /* upper bound of one component's packets, 0 (default): none */
-    uint16_t rsiz;                /* capabilities to signal, default 0 */
-    bool plt, tlm;                /* write PLT / TLM markers; default false */
-    const char *comment;          /* text for a COM segment; NULL (default) or "": none */
-    const char *note;             /* text for one more COM segment, behind the comment's; likewise */
+    uint16_t rsiz; /* profile and levels (table A.10), default 0: none. What contradicts it is refused: see
+                      j2k_encode_options_set_profile */
+    bool plt, tlm; /* write PLT / TLM markers; default false */
+    const char *comment;  /* text for a COM segment; NULL (default) or "": none */
+    const char *note;     /* text for one more COM segment, behind the comment's; likewise */
+    uint32_t frame_rate;  /* images a second, by which some profiles limit the bytes; 0 (default): 24 for
+                             digital  cinema, else no limit */
+    uint32_t num_changes; /* of the progression order, up to J2K_MAX_PROGRESSION_CHANGES; default 0. Together
+                             they must send all packets */
+    j2k_progression_change changes[J2K_MAX_PROGRESSION_CHANGES];
+    uint32_t num_roi_rects; /* region of interest: the union of rectangles ... */
+    const j2k_rectangle *roi_rects;
+    const uint8_t *roi_mask;   /* ... and of the reference grid points whose byte is not 0: rows of the image
+                                  area,   from its upper left corner; NULL (default): none */
+    ptrdiff_t roi_mask_stride; /* bytes from row to row */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */
 J2K_API void j2k_encode_options_init(j2k_encode_options *options);
+
+/* Set rsiz, and what that profile prescribes in options: wavelet, progression, code-block size,
+ * tile-parts, TLM, guard bits, and a number of resolutions that fits the tile size in options and an image of
+ * width x height (0: not known). j2k_encode refuses options and images that contradict the profile, and
+ * limits the bytes where the profile does (by frame_rate). Enforced are profiles 0 and 1, digital cinema,
+ * broadcast and IMF (T.800 A.10); the profile for long-term storage is signalled only. Errors: ARGUMENT for
+ * an unknown rsiz. */
+J2K_API j2k_status j2k_encode_options_set_profile(j2k_encode_options *options, uint16_t rsiz, uint32_t width,
+                                                  uint32_t height);
+
+/* Check options against the profile that they name, and against the image unless it is NULL. The reason goes
+ * to message[0 .. capacity), always terminated when capacity is not 0. */
+J2K_API j2k_status j2k_check_profile(const j2k_encode_options *options, const j2k_image *image, char *message,
+                                     size_t capacity);
 
 /* A buffer size that nearly always suffices for the image (a second attempt with a larger one is always
  * possible). */

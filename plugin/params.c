@@ -82,7 +82,7 @@ static const parameter table[] = {
     ROW("precinct_size", PAIRS, precincts, 0, 32768, NULL, "0,0",
         "(width, height), powers of two up to 32768; several such pairs; or (0, 0)",
         "Size of a precinct at full resolution, then at the lower ones; the last pair is halved for the "
-        "rest; (0, 0): one precinct a resolution",
+        "rest; (0, 0): what rsiz prescribes, else one precinct a resolution",
         "grk -c, opj -c"),
     ROW("offset", PAIR, offset, 0, INT32_MAX, NULL, "0,0", "(x, y)",
         "Place of the image on the reference grid", "grk -d, opj -d"),
@@ -103,8 +103,10 @@ static const parameter table[] = {
     ROW("max_comp_size", INTEGER, max_comp_size, 0, INT64_MAX, NULL, "0", "0 or more",
         "Upper bound of one component's coded bytes; 0: none", ""),
     ROW("rsiz", INTEGER, rsiz, 0, 0x0FFF, NULL, "0", "a GrkProfile of Part 1, with its level (0 to 4095)",
-        "Profile to signal; it is not enforced", "grk -Z, -w, -x, -U, -z; opj -cinema2K, -cinema4K, -IMF"),
-    ROW("framerate", INTEGER, framerate, 0, UINT16_MAX, NULL, "0", "0 to 65535", "No effect",
+        "Profile: prescribes parameters that are not given, and refuses what contradicts it",
+        "grk -Z, -w, -x, -U, -z; opj -cinema2K, -cinema4K, -IMF"),
+    ROW("framerate", INTEGER, framerate, 0, UINT16_MAX, NULL, "0", "0 to 65535",
+        "Images a second, by which a profile limits the bytes; 0: 24 for cinema, else no limit",
         "grk -w, -U, -z; opj -cinema2K, -IMF"),
     ROW("apply_icc_", CHOICE, apply_icc, 0, 0, booleans, "false", "False or True", "No effect", ""),
     ROW("rateControlAlgorithm", CHOICE, rate_control, 0, 0, rate_controls, "BISECT", "a GrkRateControl",
@@ -172,58 +174,42 @@ void params_set_defaults(params *p) {
         (void)params_parse_value(p, &table[i], table[i].default_value, strlen(table[i].default_value));
 }
 
-/* ---- checks ---- */
+/* ---- profiles ---- */
 
-static j2k_status refuse_size(diagnosis *why, const char *name, const int64_t *size) {
+static bool given(const params *p, const char *name) {
     int index;
-    return fail(why, J2K_ERROR_ARGUMENT, "%s: %lld x %lld is not allowed; allowed: %s", name,
-                (long long)size[0], (long long)size[1], params_find(name, strlen(name), &index)->allowed);
+    return params_find(name, strlen(name), &index) && (p->given >> index & 1);
 }
 
-j2k_status params_check(const params *p, diagnosis *why) {
-    const int64_t *cb = p->codeblock_size, *tile = p->tile_size;
-    if ((p->mode & J2K_STYLE_HT) && (p->mode & ~(J2K_STYLE_HT | J2K_STYLE_CAUSAL)))
-        return fail(why, J2K_ERROR_ARGUMENT, "mode: HT can be combined with VSC only");
-    if (!is_power_of_two(cb[0]) || !is_power_of_two(cb[1]) || cb[0] * cb[1] > 4096)
-        return refuse_size(why, "codeblock_size", cb);
-    for (int64_t i = 0; i < p->precincts.count_and_values[0]; i++) {
-        const int64_t *size = p->precincts.count_and_values + 1 + 2 * i;
-        if (!is_power_of_two(size[0]) || !is_power_of_two(size[1]))
-            return refuse_size(why, "precinct_size", size);
+void params_take_profile(params *p, const layout *l) {
+    j2k_encode_options o;
+    j2k_encode_options_init(&o);
+    o.tile_width = (uint32_t)p->tile_size[0];
+    o.tile_height = (uint32_t)p->tile_size[1];
+    o.irreversible = (int)p->irreversible;
+    if (given(p, "num_resolutions"))
+        o.num_resolutions = (uint32_t)p->num_resolutions;
+    if (p->rsiz < 0 || p->rsiz > UINT16_MAX ||
+        j2k_encode_options_set_profile(&o, (uint16_t)p->rsiz, l ? l->width : 0, l ? l->height : 0) != J2K_OK)
+        return; /* params_check tells */
+    if (p->rsiz == 0)
+        return;
+    if (!given(p, "num_resolutions"))
+        p->num_resolutions = o.num_resolutions;
+    if (!given(p, "codeblock_size")) {
+        p->codeblock_size[0] = o.codeblock_width;
+        p->codeblock_size[1] = o.codeblock_height;
     }
-    if ((tile[0] == 0) != (tile[1] == 0))
-        return refuse_size(why, "tile_size", tile);
-    for (int i = 0; i < 2; i++) {
-        /* T.800 B.3: the first tile holds the image's upper left corner. */
-        int64_t origin = p->tile_offset[i], size = p->tile_size[i], corner = p->offset[i];
-        if (origin > corner || (size && origin + size <= corner))
-            return fail(why, J2K_ERROR_ARGUMENT,
-                        "tile_offset: %lld is not allowed with offset %lld and tile_size %lld; allowed: "
-                        "tile_offset <= offset < "
-                        "tile_offset + tile_size",
-                        (long long)origin, (long long)corner, (long long)size);
-    }
-    if (!layout_axes_good(p->axes))
-        return fail(
-            why, J2K_ERROR_ARGUMENT,
-            "axes: \"%s\" is not allowed; allowed: a letter for each dimension: planes first, then yx or "
-            "yxc (one dimension: x or xc)",
-            p->axes);
-    if (p->quality_mode == QUALITY_NONE)
-        return J2K_OK;
-    if (p->num_quality_layers < 1)
-        return fail(why, J2K_ERROR_ARGUMENT, "quality_layers: a quality_mode needs at least one number");
-    for (int64_t i = 1; i < p->num_quality_layers; i++) {
-        double before = p->quality_layers[i - 1], here = p->quality_layers[i];
-        bool rises = p->quality_mode == QUALITY_RATES ? here < before : here > before || here == 0;
-        if (!rises)
-            return fail(why, J2K_ERROR_ARGUMENT,
-                        "quality_layers: %g after %g; the numbers must %s from layer to layer with "
-                        "quality_mode \"%s\"",
-                        here, before, p->quality_mode == QUALITY_RATES ? "decrease" : "increase",
-                        p->quality_mode == QUALITY_RATES ? "rates" : "dB");
-    }
-    return J2K_OK;
+    if (!given(p, "irreversible"))
+        p->irreversible = o.irreversible;
+    if (!given(p, "numgbits"))
+        p->numgbits = o.guard_bits;
+    if (!given(p, "progression"))
+        p->progression = o.progression;
+    if (!given(p, "enableTilePartGeneration"))
+        p->tile_parts = o.tile_parts;
+    if (!given(p, "write_tlm"))
+        p->tlm = o.tlm;
 }
 
 /* ---- other doors
@@ -276,6 +262,9 @@ static bool keeps_everything(const params *p) {
 }
 
 bool params_lossy(const params *p) {
+    params resolved = *p;
+    params_take_profile(&resolved, NULL);
+    p = &resolved;
     return !keeps_everything(p) || p->irreversible == 1 || p->max_cs_size > 0 || p->max_comp_size > 0;
 }
 
@@ -290,9 +279,8 @@ void params_make_lossless(params *p) {
     p->irreversible = AUTOMATIC;
 }
 
-j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *o, diagnosis *why) {
-    if (l->is_bool && params_lossy(p))
-        return fail(why, J2K_ERROR_UNSUPPORTED, "dtype bool can only be coded without loss");
+/* What does not depend on the image. The comment leads into p. */
+static void set_options(const params *p, j2k_encode_options *o) {
     j2k_encode_options_init(o);
     o->format = p->cod_format == FORMAT_J2K     ? J2K_FORMAT_CODESTREAM
                 : (p->mode & J2K_STYLE_HT) != 0 ? J2K_FORMAT_JPH
@@ -303,7 +291,7 @@ j2k_status params_to_options(const params *p, const layout *l, j2k_encode_option
         memcpy(o->layer_quality, p->quality_layers, o->num_layers * sizeof o->layer_quality[0]);
     }
     o->irreversible = p->irreversible == AUTOMATIC ? !keeps_everything(p) : (int)p->irreversible;
-    o->colour_transform = l->num_components < 3 ? 0 : (int)p->mct;
+    o->colour_transform = (int)p->mct;
     o->num_resolutions = (uint32_t)p->num_resolutions;
     o->codeblock_width = (uint32_t)p->codeblock_size[0];
     o->codeblock_height = (uint32_t)p->codeblock_size[1];
@@ -313,12 +301,6 @@ j2k_status params_to_options(const params *p, const layout *l, j2k_encode_option
     o->tile_height = (uint32_t)p->tile_size[1];
     o->tile_x0 = (uint32_t)p->tile_offset[0];
     o->tile_y0 = (uint32_t)p->tile_offset[1];
-    if (!o->tile_width && l->tile_height < l->height) { /* a stack: the tile grid follows the planes */
-        o->tile_width = l->width;
-        o->tile_height = l->tile_height;
-        o->tile_x0 = (uint32_t)p->offset[0];
-        o->tile_y0 = (uint32_t)p->offset[1];
-    }
     o->num_precincts = (uint32_t)p->precincts.count_and_values[0];
     for (uint32_t i = 0; i < o->num_precincts; i++) {
         o->precinct_width[i] = (uint32_t)p->precincts.count_and_values[1 + 2 * i];
@@ -335,6 +317,93 @@ j2k_status params_to_options(const params *p, const layout *l, j2k_encode_option
     o->rsiz = (uint16_t)p->rsiz;
     o->plt = p->plt;
     o->tlm = p->tlm;
+    o->frame_rate = (uint32_t)p->framerate;
     o->comment = p->comment[0] ? p->comment : NULL;
+}
+
+j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *o, diagnosis *why) {
+    if (l->is_bool && params_lossy(p))
+        return fail(why, J2K_ERROR_UNSUPPORTED, "dtype bool can only be coded without loss");
+    params resolved = *p;
+    params_take_profile(&resolved, l);
+    set_options(&resolved, o);
+    o->comment = p->comment[0] ? p->comment : NULL;
+    if (l->num_components < 3)
+        o->colour_transform = 0;
+    if (!o->tile_width && l->tile_height < l->height) { /* a stack: the tile grid follows the planes */
+        o->tile_width = l->width;
+        o->tile_height = l->tile_height;
+        o->tile_x0 = (uint32_t)p->offset[0];
+        o->tile_y0 = (uint32_t)p->offset[1];
+    }
     return J2K_OK;
+}
+
+/* ---- checks ---- */
+
+static j2k_status refuse_size(diagnosis *why, const char *name, const int64_t *size) {
+    int index;
+    return fail(why, J2K_ERROR_ARGUMENT, "%s: %lld x %lld is not allowed; allowed: %s", name,
+                (long long)size[0], (long long)size[1], params_find(name, strlen(name), &index)->allowed);
+}
+
+static j2k_status check_layers(const params *p, diagnosis *why) {
+    if (p->quality_mode == QUALITY_NONE)
+        return J2K_OK;
+    if (p->num_quality_layers < 1)
+        return fail(why, J2K_ERROR_ARGUMENT, "quality_layers: a quality_mode needs at least one number");
+    for (int64_t i = 1; i < p->num_quality_layers; i++) {
+        double before = p->quality_layers[i - 1], here = p->quality_layers[i];
+        bool rises = p->quality_mode == QUALITY_RATES ? here < before : here > before || here == 0;
+        if (!rises)
+            return fail(why, J2K_ERROR_ARGUMENT,
+                        "quality_layers: %g after %g; the numbers must %s from layer to layer with "
+                        "quality_mode \"%s\"",
+                        here, before, p->quality_mode == QUALITY_RATES ? "decrease" : "increase",
+                        p->quality_mode == QUALITY_RATES ? "rates" : "dB");
+    }
+    return J2K_OK;
+}
+
+static j2k_status check_profile(const params *p, diagnosis *why) {
+    char message[320];
+    params resolved = *p;
+    j2k_encode_options options;
+    params_take_profile(&resolved, NULL);
+    set_options(&resolved, &options);
+    j2k_status status = j2k_check_profile(&options, NULL, message, sizeof message);
+    return status == J2K_OK ? status : fail(why, status, "%s", message);
+}
+
+j2k_status params_check(const params *p, diagnosis *why) {
+    const int64_t *cb = p->codeblock_size, *tile = p->tile_size;
+    if ((p->mode & J2K_STYLE_HT) && (p->mode & ~(J2K_STYLE_HT | J2K_STYLE_CAUSAL)))
+        return fail(why, J2K_ERROR_ARGUMENT, "mode: HT can be combined with VSC only");
+    if (!is_power_of_two(cb[0]) || !is_power_of_two(cb[1]) || cb[0] * cb[1] > 4096)
+        return refuse_size(why, "codeblock_size", cb);
+    for (int64_t i = 0; i < p->precincts.count_and_values[0]; i++) {
+        const int64_t *size = p->precincts.count_and_values + 1 + 2 * i;
+        if (!is_power_of_two(size[0]) || !is_power_of_two(size[1]))
+            return refuse_size(why, "precinct_size", size);
+    }
+    if ((tile[0] == 0) != (tile[1] == 0))
+        return refuse_size(why, "tile_size", tile);
+    for (int i = 0; i < 2; i++) {
+        /* T.800 B.3: the first tile holds the image's upper left corner. */
+        int64_t origin = p->tile_offset[i], size = p->tile_size[i], corner = p->offset[i];
+        if (origin > corner || (size && origin + size <= corner))
+            return fail(why, J2K_ERROR_ARGUMENT,
+                        "tile_offset: %lld is not allowed with offset %lld and tile_size %lld; allowed: "
+                        "tile_offset <= offset < "
+                        "tile_offset + tile_size",
+                        (long long)origin, (long long)corner, (long long)size);
+    }
+    if (!layout_axes_good(p->axes))
+        return fail(
+            why, J2K_ERROR_ARGUMENT,
+            "axes: \"%s\" is not allowed; allowed: a letter for each dimension: planes first, then yx or "
+            "yxc (one dimension: x or xc)",
+            p->axes);
+    j2k_status status = check_layers(p, why);
+    return status == J2K_OK ? check_profile(p, why) : status;
 }

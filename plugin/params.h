@@ -47,10 +47,15 @@ typedef struct params {
 
 void params_set_defaults(params *p);
 
+/* Give the parameters that were not given the values that the profile rsiz prescribes, for images like l or,
+ * when it is NULL, any image. */
+void params_take_profile(params *p, const layout *l);
+
 /* Change what text names; length may go beyond the text's end at a NUL. On error nothing is changed. */
 j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why);
 
-/* Write the text form of all parameters of the table; returns its length, terminates it within capacity. */
+/* Write the text form of all parameters of the table, as they count with the profile; returns its length,
+ * terminates it within capacity. */
 size_t params_format(const params *p, char *text, size_t capacity);
 
 /* Take over a C program's parameters. */

@@ -381,13 +381,15 @@ size_t params_format_value(const params *p, const parameter *row, char *text, si
 }
 
 size_t params_format(const params *p, char *text, size_t capacity) {
+    params shown = *p;
+    params_take_profile(&shown, NULL);
     writer w = {text, capacity, 0};
     put(&w, "");
     for (int i = 0; params_row(i); i++) {
         put(&w, i ? ";" : "");
         put(&w, params_row(i)->name);
         put(&w, "=");
-        put_value(&w, p, params_row(i));
+        put_value(&w, &shown, params_row(i));
     }
     return w.length;
 }

@@ -155,7 +155,7 @@ void j2k_patch_u32(byte_sink *sink, size_t offset, uint32_t value);
 void j2k_patch_u16(byte_sink *sink, size_t offset, unsigned value);
 
 /* SOC, SIZ, CAP (when cs->has_cap or a component is HT; bit 14 of Rsiz is then set), COD, COC (components
- * that differ from component 0), QCD, QCC, RGN, COM (comment NULL or "": none). */
+ * that differ from component 0), QCD, QCC, RGN, POC, COM (comment NULL or "": none). */
 void j2k_write_main_header(byte_sink *sink, const codestream *cs, const char *comment);
 
 /* COM segments with Latin-1 text, as many as its length needs; NULL or "": none. */

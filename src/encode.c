@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "profiles.h"
+
 /* Level shift, colour transform, wavelet (encode_tiles.c), quantisation and block coding of all tiles.
  * Coefficients are needed for one tile at a time only; the tree and the coded passes stay. */
 static j2k_status code_tiles(encoder *e) {
@@ -58,6 +60,12 @@ static j2k_status fit_guard_bits(encoder *e) {
     }
     for (uint32_t c = 0; c < e->cs.siz.num_components; c++) {
         quantisation *q = &e->cs.components[c].quant;
+        unsigned wanted = j2k_profile_guard_bits(e->options.rsiz);
+        if (wanted && more)
+            return j2k_fail(
+                &e->context->diag, J2K_ERROR_UNSUPPORTED,
+                "component %u: the coefficients need %u guard bits, the profile of rsiz %u has %u", c,
+                q->guard_bits + more, e->options.rsiz, wanted);
         if (q->guard_bits + more > 7)
             return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED,
                             "component %u: coefficients exceed the range of its depth by %u bits", c, more);
@@ -87,6 +95,13 @@ static j2k_status encode_image(encoder *e, byte_sink *sink) {
             TRY(j2k_encode_judge_ht_step(e, &search, &again));
     }
     TRY(j2k_encode_write(e, sink, true));
+    if (e->bytes_allowed && sink->size > e->bytes_allowed) {
+        char name[80];
+        j2k_profile_describe(e->options.rsiz, name, sizeof name);
+        return j2k_fail(&e->context->diag, J2K_ERROR_ARGUMENT,
+                        "%s: %zu bytes; framerate and level allow %llu", name, sink->size,
+                        (unsigned long long)e->bytes_allowed);
+    }
     if (sink->size > sink->capacity)
         return j2k_fail(&e->context->diag, J2K_ERROR_BUFFER,
                         "the result takes %zu bytes, the output buffer has %zu", sink->size, sink->capacity);

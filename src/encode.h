@@ -16,6 +16,7 @@ typedef struct encoder {
     rect *areas;        /* every component's rectangle on its own grid */
     uint64_t raw_bytes; /* of the caller's samples: what ratios refer to */
     uint64_t num_samples;
+    uint64_t bytes_allowed; /* by the profile; 0: any number */
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
     ht_choice ht;

@@ -6,6 +6,8 @@
 #include "colour.h"
 #include "encode.h"
 #include "image.h"
+#include "markers.h"
+#include "profiles.h"
 #include "quant.h"
 
 void j2k_encode_options_init(j2k_encode_options *options) {
@@ -117,6 +119,66 @@ static j2k_status check_quality(encoder *e) {
     return J2K_OK;
 }
 
+/* Every packet must be inside the bounds of some change. */
+static j2k_status check_progression_changes(encoder *e) {
+    const j2k_encode_options *o = &e->options;
+    if (o->num_changes > J2K_MAX_PROGRESSION_CHANGES)
+        REFUSE("%u progression_changes: at most %d are possible", o->num_changes,
+               J2K_MAX_PROGRESSION_CHANGES);
+    for (uint32_t i = 0; i < o->num_changes; i++) {
+        const j2k_progression_change *change = &o->changes[i];
+        if (change->first_resolution >= change->end_resolution ||
+            change->end_resolution > J2K_MAX_RESOLUTIONS)
+            REFUSE("progression_changes: entry %u has resolutions %u to %u", i, change->first_resolution,
+                   change->end_resolution);
+        if (change->first_component >= change->end_component ||
+            change->end_component > e->image->num_components)
+            REFUSE("progression_changes: entry %u has components %u to %u of %u", i, change->first_component,
+                   change->end_component, e->image->num_components);
+        if (change->end_layer < 1 || change->end_layer > o->num_layers)
+            REFUSE("progression_changes: entry %u has layers up to %u of %u", i, change->end_layer,
+                   o->num_layers);
+        if ((unsigned)change->order > J2K_CPRL)
+            REFUSE("progression_changes: entry %u has the unknown progression %d", i, (int)change->order);
+    }
+    for (uint32_t c = 0; o->num_changes && c < e->image->num_components; c++)
+        for (uint32_t r = 0; r < o->num_resolutions; r++) {
+            bool sent = false;
+            for (uint32_t i = 0; i < o->num_changes && !sent; i++) {
+                const j2k_progression_change *change = &o->changes[i];
+                sent = change->end_layer == o->num_layers && c >= change->first_component &&
+                       c < change->end_component && r >= change->first_resolution &&
+                       r < change->end_resolution;
+            }
+            if (!sent)
+                REFUSE("progression_changes do not send all layers of component %u, resolution %u", c, r);
+        }
+    return J2K_OK;
+}
+
+static bool has_region(const j2k_encode_options *o) {
+    return o->num_roi_rects || o->roi_mask;
+}
+
+static j2k_status check_roi(encoder *e) {
+    const j2k_encode_options *o = &e->options;
+    const j2k_image *image = e->image;
+    if (o->roi_component >= (int)image->num_components || o->roi_component < -1)
+        REFUSE("roi_component %d: the image has %u components", o->roi_component, image->num_components);
+    if (o->roi_shift > 37)
+        REFUSE("roi_shift %u is not in 0 to 37", o->roi_shift);
+    if (has_region(o) && (o->codeblock_style & J2K_STYLE_HT))
+        REFUSE("roi_rects, roi_mask: HT code-blocks have no bit-planes that could come first");
+    for (uint32_t i = 0; i < o->num_roi_rects; i++) {
+        const j2k_rectangle *r = &o->roi_rects[i];
+        if (r->x0 >= r->x1 || r->y0 >= r->y1 || r->x1 > image->x1 - image->x0 ||
+            r->y1 > image->y1 - image->y0)
+            REFUSE("roi_rects: (%u, %u) to (%u, %u) is not a rectangle inside the image of %u x %u", r->x0,
+                   r->y0, r->x1, r->y1, image->x1 - image->x0, image->y1 - image->y0);
+    }
+    return J2K_OK;
+}
+
 static j2k_status check_structure(encoder *e) {
     const j2k_encode_options *o = &e->options;
     if ((unsigned)o->format > J2K_FORMAT_JPH)
@@ -160,10 +222,8 @@ static j2k_status check_structure(encoder *e) {
         REFUSE("guard_bits %u is not in 0 to 7", o->guard_bits);
     if (!(o->base_step >= 0 && o->base_step <= 65536))
         REFUSE("base_step %g is not in 0 to 65536", o->base_step);
-    if (o->roi_component >= (int)e->image->num_components || o->roi_component < -1)
-        REFUSE("roi_component %d: the image has %u components", o->roi_component, e->image->num_components);
-    if (o->roi_shift > 37)
-        REFUSE("roi_shift %u is not in 0 to 37", o->roi_shift);
+    TRY(check_progression_changes(e));
+    TRY(check_roi(e));
     if (o->tile_parts && !strchr("RLC", o->tile_parts))
         REFUSE("tile_parts '%c' is not 'R', 'L' or 'C'", o->tile_parts);
     if ((o->comment && strlen(o->comment) > 65000) || (o->note && strlen(o->note) > 65000))
@@ -171,10 +231,26 @@ static j2k_status check_structure(encoder *e) {
     return J2K_OK;
 }
 
+/* What the profile allows at its frame rate. Where nothing may be lost it is checked in the end. */
+static j2k_status limit_bytes(encoder *e) {
+    j2k_encode_options *o = &e->options;
+    uint64_t bytes, component_bytes;
+    j2k_profile_limits(o, &bytes, &component_bytes);
+    e->bytes_allowed = bytes;
+    bool lossless = o->quality == J2K_QUALITY_LOSSLESS && o->irreversible <= 0;
+    if (bytes && !lossless && (!o->max_bytes || o->max_bytes > bytes))
+        o->max_bytes = bytes;
+    if (component_bytes && !lossless && (!o->max_component_bytes || o->max_component_bytes > component_bytes))
+        o->max_component_bytes = component_bytes - SOT_SIZE - 2;
+    return J2K_OK;
+}
+
 j2k_status j2k_encode_check(encoder *e) {
     TRY(check_image(e));
     TRY(check_quality(e));
-    return check_structure(e);
+    TRY(check_structure(e));
+    TRY(j2k_profile_check(&e->options, e->image, &e->context->diag));
+    return limit_bytes(e);
 }
 
 /* ---- plan ---- */
@@ -237,7 +313,8 @@ static uint8_t plan_levels(const encoder *e) {
 
 static void plan_precincts(const encoder *e, coding_style *style) {
     const j2k_encode_options *o = &e->options;
-    style->user_precincts = o->num_precincts > 0;
+    bool fixed = j2k_profile_fixes_precincts(o->rsiz); /* and so when the image has fewer levels */
+    style->user_precincts = fixed || o->num_precincts > 0;
     unsigned w = 15, h = 15;
     for (unsigned i = 0; i <= style->levels; i++) { /* from the highest resolution down */
         unsigned r = style->levels - i;
@@ -248,9 +325,36 @@ static void plan_precincts(const encoder *e, coding_style *style) {
             w = w > 1 ? w - 1 : 1;
             h = h > 1 ? h - 1 : 1;
         }
+        w = fixed ? 7 + (r > 0) : w;
+        h = fixed ? 7 + (r > 0) : h;
         style->precinct_w_exp[r] = (uint8_t)(r ? max_u32(w, 1) : w);
         style->precinct_h_exp[r] = (uint8_t)(r ? max_u32(h, 1) : h);
     }
+}
+
+/* POC: what the options say, or for 4K cinema everything but the highest resolution first. */
+static j2k_status plan_changes(encoder *e) {
+    const j2k_encode_options *o = &e->options;
+    tile_style *style = &e->cs.style;
+    unsigned levels = e->cs.components[0].coding.levels;
+    bool split = j2k_profile_splits_resolutions(o->rsiz) && levels > 0;
+    style->num_changes = split ? 2 : o->num_changes;
+    style->changes = ARENA_ALLOC(&e->context->memory, progression_change, style->num_changes);
+    RETURN_IF(!style->changes, J2K_ERROR_MEMORY);
+    for (uint32_t i = 0; i < style->num_changes; i++) {
+        const j2k_progression_change *c = &o->changes[i];
+        style->changes[i] = (progression_change){(uint16_t)c->first_component, (uint16_t)c->end_component,
+                                                 (uint8_t)c->first_resolution, (uint8_t)c->end_resolution,
+                                                 (uint16_t)c->end_layer,       (uint8_t)c->order};
+        if (split)
+            style->changes[i] = (progression_change){0,
+                                                     (uint16_t)e->image->num_components,
+                                                     (uint8_t)(i ? levels : 0),
+                                                     (uint8_t)(i ? levels + 1 : levels),
+                                                     (uint16_t)o->num_layers,
+                                                     J2K_CPRL};
+    }
+    return J2K_OK;
 }
 
 /* The three transformed components weigh nearly the same in the image: one set of steps serves them, which
@@ -379,6 +483,7 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
         e->cs.components[c].coding = coding;
         e->cs.components[c].roi_shift = o->roi_component == (int)c ? (uint8_t)o->roi_shift : 0;
     }
+    TRY(plan_changes(e));
     plan_all_quantisation(e);
     double planned = e->base_step;
     TRY(refine_base_step(e, refine));

@@ -195,6 +195,24 @@ static void write_rgn(byte_sink *sink, const codestream *cs) {
     }
 }
 
+/* A.6.6. One entry has 7 bytes, or 9 when component numbers take two; CEpoc 0 means 256 in one byte. */
+static void write_poc(byte_sink *sink, const codestream *cs) {
+    const tile_style *style = &cs->style;
+    if (!style->num_changes)
+        return;
+    j2k_put_u16(sink, MARKER_POC);
+    j2k_put_u16(sink, 2 + (5 + 2 * component_field(cs)) * style->num_changes);
+    for (uint32_t i = 0; i < style->num_changes; i++) {
+        const progression_change *change = &style->changes[i];
+        j2k_put_u8(sink, change->first_resolution);
+        put_component(sink, cs, change->first_component);
+        j2k_put_u16(sink, change->end_layer);
+        j2k_put_u8(sink, change->end_resolution);
+        put_component(sink, cs, change->end_component & (cs->siz.num_components < 257 ? 255u : 65535u));
+        j2k_put_u8(sink, change->order);
+    }
+}
+
 void j2k_write_com(byte_sink *sink, const char *text) {
     enum { MAX_TEXT = 65535 - 4 };
     size_t left = text ? strlen(text) : 0;
@@ -217,6 +235,7 @@ void j2k_write_main_header(byte_sink *sink, const codestream *cs, const char *co
     write_cod(sink, cs);
     write_qcd(sink, cs);
     write_rgn(sink, cs);
+    write_poc(sink, cs);
     j2k_write_com(sink, comment);
 }
 

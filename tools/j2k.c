@@ -50,7 +50,9 @@ static const char usage_text[] =
     "  --roi COMPONENT,SHIFT      shift a component up (maxshift)\n"
     "  --sop, --eph, --plt, --tlm write these markers\n"
     "  --tile-parts R|L|C         new tile-part at each resolution, layer or component\n"
-    "  --max-bytes N, --max-component-bytes N, --rsiz N, --comment TEXT\n"
+    "  --rsiz N                   profile (T.800 table A.10): sets what it prescribes, which options behind it\n"
+    "                             may change as far as it allows\n"
+    "  --max-bytes N, --max-component-bytes N, --frame-rate N, --comment TEXT\n"
     "\n"
     "Decoding options (info takes the first four: it prints the geometry that they give)\n"
     "  --reduce N                 resolution levels to discard\n"
@@ -391,8 +393,11 @@ static bool set_rsiz(request *r, const char *value) {
     uint32_t rsiz;
     if (!parse_u32(value, &rsiz) || rsiz > 65535)
         return false;
-    r->encode.rsiz = (uint16_t)rsiz;
-    return true;
+    return j2k_encode_options_set_profile(&r->encode, (uint16_t)rsiz, 0, 0) == J2K_OK;
+}
+
+static bool set_frame_rate(request *r, const char *value) {
+    return parse_u32(value, &r->encode.frame_rate);
 }
 
 static bool set_region(request *r, const char *value) {
@@ -465,6 +470,7 @@ static const struct option {
     {"--max-bytes", ENC, true, set_max_bytes},
     {"--max-component-bytes", ENC, true, set_max_component_bytes},
     {"--rsiz", ENC, true, set_rsiz},
+    {"--frame-rate", ENC, true, set_frame_rate},
     {"--comment", ENC, true, set_comment},
     {"--reduce", READ, true, set_reduce},
     {"--max-layers", READ, true, set_max_layers},

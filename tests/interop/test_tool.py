@@ -96,11 +96,11 @@ def test_info(tmp_path):
     options = dict(
         tile=(40, 30), tile_offset=(2, 1), resolutions=4, codeblock=(16, 32), style=5, progression="RPCL", mct=0
     )
-    data = ours.encode(image, layers=3, sop=True, eph=True, guard_bits=3, comment='a "quoted" text', rsiz=2, **options)
+    data = ours.encode(image, layers=3, sop=True, eph=True, guard_bits=3, comment='a "quoted" text', rsiz=7, **options)
     info = ours.info(data)
     expected = dict(
         format="j2k", x0=5, y0=3, x1=95, y1=73, tile_x0=2, tile_y0=1, tile_width=40, tile_height=30, num_tiles=9,
-        num_components=3, rsiz=2, irreversible=0, colour_transform=0, num_layers=3, num_resolutions=4,
+        num_components=3, rsiz=7, irreversible=0, colour_transform=0, num_layers=3, num_resolutions=4,
         codeblock_width=16, codeblock_height=32, codeblock_style=5, guard_bits=3, sop=1, eph=1, progression="RPCL",
         comment="a \"quoted\" text", codestream_offset=0, codestream_size=len(data),
     )  # fmt: skip

@@ -80,7 +80,6 @@ ALLOWED = [
     ("max_cs_size", 10**12, 10**12),
     ("max_comp_size", 10**9, 10**9),
     ("rsiz", GrkProfile.GRK_PROFILE_1, GrkProfile.GRK_PROFILE_1),
-    ("rsiz", GrkProfile.GRK_PROFILE_IMF_2K | 3, 0x0403),
     ("framerate", 24, 24),
     ("apply_icc_", True, True),
     ("rateControlAlgorithm", GrkRateControl.PCRD_OPT, GrkRateControl.PCRD_OPT),
