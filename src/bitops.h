@@ -57,4 +57,8 @@ J2K_INLINE unsigned bit_length32(uint32_t x) {
     return x ? 32 - leading_zeros32(x) : 0;
 }
 
+J2K_INLINE unsigned bit_length64(uint64_t x) {
+    return x ? 64 - leading_zeros64(x) : 0;
+}
+
 #endif

@@ -73,8 +73,8 @@ j2k_status j2k_blocks_decode(block_coder *coder, decode_job *jobs, size_t count)
         }
         NEED(coder, decoder, j2k_ebcot_decoder_create);
         for (size_t i = 0; i < n; i++)
-            RETURN_IF(jobs[i].num_bitplanes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
-        j2k_ebcot_decode(coder->decoder, jobs, n);
+            RETURN_IF(jobs[i].num_bitplanes > MAX_WIDE_BITPLANES, J2K_ERROR_UNSUPPORTED);
+        TRY(j2k_ebcot_decode(coder->decoder, jobs, n));
     }
     return J2K_OK;
 }

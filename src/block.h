@@ -15,16 +15,25 @@
 enum {
     MAX_BLOCK_SIZE = 4096, /* samples */
     MAX_BITPLANES = 30,    /* magnitude bits a coder handles in 32 bits, one bit being kept for midpoints */
-    MAX_PASSES = 3 * MAX_BITPLANES - 2
+    MAX_PASSES = 3 * MAX_BITPLANES - 2,
+    /* Code-blocks of more bit-planes are wide: they are coded in plain C in 64 bits. Samples of 32 bits make
+     * 36 (see component_is_wide), the standard allows 37 (E-2) and as many again above them for a region of
+     * interest. Of those 74, 60 are decoded; the encoder stops at 55, because a packet cannot say more than
+     * 164 passes (table B.4). */
+    MAX_WIDE_BITPLANES = 60,
+    MAX_CODED_BITPLANES = 55,
+    MAX_WIDE_PASSES = 3 * MAX_WIDE_BITPLANES - 2
 };
 
 /* Where an encoder finds a code-block's coefficients, and how they become integers (E.1). */
 typedef struct block_source {
-    const void *data;   /* int32_t (reversible) or float (irreversible), upper left coefficient */
-    ptrdiff_t stride;   /* in elements */
-    bool irreversible;  /* float data: magnitude = floor(|x| * inverse_step) */
-    float inverse_step; /* 1 / Delta_b */
-    uint8_t roi_shift;  /* bits to shift magnitudes up (maxshift, annex H) */
+    const void *data;         /* int32_t (reversible) or float (irreversible), upper left coefficient; */
+    bool wide;                /* int64_t or double */
+    ptrdiff_t stride;         /* in elements */
+    bool irreversible;        /* real data: magnitude = floor(|x| * inverse_step) */
+    float inverse_step;       /* 1 / Delta_b */
+    double wide_inverse_step; /* the same for wide data */
+    uint8_t roi_shift;        /* bits to shift magnitudes up (maxshift, annex H) */
 } block_source;
 
 /* What rate control wants to know of an HT code-block (see ht_enc.c). */
@@ -55,7 +64,8 @@ typedef struct encode_job {
 /* Where a decoder puts a code-block's coefficients, and how integers become coefficients (E.1.2). Only the
  * part of the block inside the window is stored. */
 typedef struct block_sink {
-    void *data;       /* int32_t or float: the place of sample (skip_x, skip_y) of the block */
+    void *data;       /* int32_t or float: the place of sample (skip_x, skip_y) of the block; */
+    bool wide;        /* int64_t or double */
     ptrdiff_t stride; /* in elements */
     bool irreversible;
     float step; /* Delta_b */
@@ -69,7 +79,7 @@ typedef struct decode_job {
     uint16_t width, height;
     uint8_t orientation, style;
     uint8_t num_bitplanes; /* magnitude bit-planes of the block: Mb + ROI shift - zero_bitplanes, at most
-                              MAX_BITPLANES */
+                              MAX_WIDE_BITPLANES */
     uint16_t num_passes;   /* 0: the block is all zero */
     uint32_t data_size;    /* bytes in all chunks */
     const data_chunk *chunks;
@@ -98,7 +108,7 @@ unsigned j2k_block_encode_batch(unsigned cpu, bool ht);
 unsigned j2k_block_decode_batch(unsigned cpu, bool ht);
 
 /* Code all jobs. Results do not depend on how blocks are grouped. MEMORY and UNSUPPORTED (more than
- * MAX_BITPLANES bit-planes, HT while there is none) are the errors. `out` keeps the results until it is
+ * MAX_CODED_BITPLANES or MAX_WIDE_BITPLANES bit-planes) are the errors. `out` keeps the results until it is
  * reset. */
 j2k_status j2k_blocks_encode(block_coder *coder, encode_job *jobs, size_t count, arena *out);
 j2k_status j2k_blocks_decode(block_coder *coder, decode_job *jobs, size_t count);

@@ -97,12 +97,12 @@ static j2k_status open_precincts(tile *t, arena *memory) {
 unsigned j2k_block_plane_limit(const block_ref *ref) {
     const component_style *style = ref->component->style;
     unsigned planes = ref->band->num_bitplanes + style->roi_shift + 7u - style->quant.guard_bits;
-    return planes < MAX_BITPLANES ? planes : MAX_BITPLANES;
+    return planes < MAX_WIDE_BITPLANES ? planes : MAX_WIDE_BITPLANES;
 }
 
 unsigned j2k_plane_of_step(const subband *band, double step) {
     double plane = log2(step / sqrt(band->weight)) + 0.5;
-    return plane >= 1 ? (unsigned)fmin(plane, MAX_BITPLANES - 1) : 0;
+    return plane >= 1 ? (unsigned)fmin(plane, MAX_CODED_BITPLANES - 1) : 0;
 }
 
 static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
@@ -117,10 +117,12 @@ static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
         ht.sets = 3;
     }
     encode_job job = {
-        .source = {.data = (const char *)p->data + 4 * offset,
+        .source = {.data = (const char *)p->data + element_size(p->wide) * offset,
+                   .wide = p->wide,
                    .stride = p->stride,
                    .irreversible = !style->coding.reversible,
                    .inverse_step = 1.0f / band->step,
+                   .wide_inverse_step = 1.0 / band->step,
                    .roi_shift = style->roi_shift},
         .width = (uint16_t)rect_width(area),
         .height = (uint16_t)rect_height(area),
@@ -204,11 +206,12 @@ j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, a
 
 /* Set the part of `area` that lies in the plane to zero. */
 static void zero_area(const plane *p, rect area) {
+    const ptrdiff_t element = (ptrdiff_t)element_size(p->wide);
     area = rect_intersect(area, p->area);
     for (uint32_t y = area.y0; y < area.y1; y++)
         memset((char *)p->data +
-                   4 * ((ptrdiff_t)(y - p->area.y0) * p->stride + (ptrdiff_t)(area.x0 - p->area.x0)),
-               0, (size_t)rect_width(area) * 4);
+                   element * ((ptrdiff_t)(y - p->area.y0) * p->stride + (ptrdiff_t)(area.x0 - p->area.x0)),
+               0, (size_t)(rect_width(area) * element));
 }
 
 static decode_job make_decode_job(const block_ref *ref, rect stored) {
@@ -222,7 +225,8 @@ static decode_job make_decode_job(const block_ref *ref, rect stored) {
     for (const data_chunk *chunk = cb->u.dec.first_chunk; chunk; chunk = chunk->next)
         size += chunk->size;
     decode_job job = {
-        .sink = {.data = (char *)p->data + 4 * offset,
+        .sink = {.data = (char *)p->data + element_size(p->wide) * offset,
+                 .wide = p->wide,
                  .stride = p->stride,
                  .irreversible = !style->coding.reversible,
                  .step = band->step,

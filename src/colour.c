@@ -65,6 +65,46 @@ void j2k_ict_inverse(const dsp_kernels *dsp, float *c0, float *c1, float *c2, si
     dsp->colour->ict_inverse(c0, c1, c2, n);
 }
 
+/* ---- wide components ---- */
+
+void j2k_rct_forward_wide(int64_t *c0, int64_t *c1, int64_t *c2, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int64_t r = c0[i], g = c1[i], b = c2[i];
+        c0[i] = wrap_add64(wrap_add64(r, b), wrap_add64(g, g)) >> 2;
+        c1[i] = wrap_sub64(b, g);
+        c2[i] = wrap_sub64(r, g);
+    }
+}
+
+void j2k_rct_inverse_wide(int64_t *c0, int64_t *c1, int64_t *c2, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int64_t y0 = c0[i], y1 = c1[i], y2 = c2[i];
+        int64_t g = wrap_sub64(y0, wrap_add64(y1, y2) >> 2);
+        c0[i] = wrap_add64(y2, g);
+        c1[i] = g;
+        c2[i] = wrap_add64(y1, g);
+    }
+}
+
+/* See ict_forward_c; to the last place, since 32-bit samples need more than nine digits. */
+void j2k_ict_forward_wide(double *c0, double *c1, double *c2, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        double r = c0[i], g = c1[i], b = c2[i];
+        c0[i] = 0.29900171263634356 * r + 0.58700030962577876 * g + 0.11399797773787768 * b;
+        c1[i] = -0.16873685814692074 * r - 0.33126428308452527 * g + 0.50000114123144601 * b;
+        c2[i] = 0.49999877843342116 * r - 0.41868781000412181 * g - 0.081310968429299343 * b;
+    }
+}
+
+void j2k_ict_inverse_wide(double *c0, double *c1, double *c2, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        double y0 = c0[i], y1 = c1[i], y2 = c2[i];
+        c0[i] = y0 + 1.402 * y2;
+        c1[i] = y0 - 0.34413 * y1 - 0.71414 * y2;
+        c2[i] = y0 + 1.772 * y1;
+    }
+}
+
 double j2k_colour_energy(bool reversible, unsigned component) {
     if (component == 0)
         return 3.0; /* Y0 adds itself to all three */

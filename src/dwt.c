@@ -36,140 +36,7 @@ enum {
     NUM_ROWS = 8                           /* the ring and two half rows */
 };
 
-/* Table F.4. */
-static const float ALPHA = -1.586134342059924f, BETA = -0.052980118572961f, GAMMA = 0.882911075530934f,
-                   DELTA = 0.443506852043971f;
-static const float FORWARD_97[4] = {-1.586134342059924f, -0.052980118572961f, 0.882911075530934f,
-                                    0.443506852043971f};
-static const float INVERSE_97[4] = {-0.443506852043971f, -0.882911075530934f, 0.052980118572961f,
-                                    1.586134342059924f};
 static const double K = 1.230174104914001;
-
-/* ---- scalar kernels ---- */
-
-static void predict53_c(int32_t *J2K_RESTRICT x, const int32_t *a, const int32_t *b, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = wrap_sub(x[i], wrap_add(a[i], b[i]) >> 1);
-}
-
-static void update53_c(int32_t *J2K_RESTRICT x, const int32_t *a, const int32_t *b, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = wrap_add(x[i], wrap_add(wrap_add(a[i], b[i]), 2) >> 2);
-}
-
-static void undo_predict53_c(int32_t *J2K_RESTRICT x, const int32_t *a, const int32_t *b, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = wrap_add(x[i], wrap_add(a[i], b[i]) >> 1);
-}
-
-static void undo_update53_c(int32_t *J2K_RESTRICT x, const int32_t *a, const int32_t *b, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = wrap_sub(x[i], wrap_add(wrap_add(a[i], b[i]), 2) >> 2);
-}
-
-static void lift97_c(float *J2K_RESTRICT x, const float *a, const float *b, float factor, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = x[i] + factor * (a[i] + b[i]);
-}
-
-static void forward53_c(int32_t *J2K_RESTRICT even, int32_t *J2K_RESTRICT odd,
-                        const int32_t *J2K_RESTRICT above, const int32_t *J2K_RESTRICT below, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        int32_t high = wrap_sub(odd[i], wrap_add(even[i], below[i]) >> 1);
-        odd[i] = high;
-        even[i] = wrap_add(even[i], wrap_add(wrap_add(above[i], high), 2) >> 2);
-    }
-}
-
-static void inverse53_c(int32_t *J2K_RESTRICT even, int32_t *J2K_RESTRICT above,
-                        const int32_t *J2K_RESTRICT even_above, const int32_t *J2K_RESTRICT below, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        int32_t x = wrap_sub(even[i], wrap_add(wrap_add(above[i], below[i]), 2) >> 2);
-        even[i] = x;
-        above[i] = wrap_add(above[i], wrap_add(even_above[i], x) >> 1);
-    }
-}
-
-static void chain97_c(const float *J2K_RESTRICT ahead, float *J2K_RESTRICT x0, float *J2K_RESTRICT x1,
-                      float *J2K_RESTRICT x2, float *J2K_RESTRICT x3, const float *J2K_RESTRICT behind,
-                      const float factors[4], size_t n) {
-    const float f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3];
-    for (size_t i = 0; i < n; i++) {
-        float y0 = x0[i] + f0 * (x1[i] + ahead[i]);
-        float y1 = x1[i] + f1 * (x2[i] + y0);
-        float y2 = x2[i] + f2 * (x3[i] + y1);
-        x0[i] = y0;
-        x1[i] = y1;
-        x2[i] = y2;
-        x3[i] = x3[i] + f3 * (behind[i] + y2);
-    }
-}
-
-static void forward53_row_c(const int32_t *x, unsigned parity, size_t num_low, size_t num_high,
-                            int32_t *J2K_RESTRICT low, int32_t *J2K_RESTRICT high) {
-    for (size_t i = 0; i < num_high; i++)
-        high[i] = wrap_sub(x[2 * i + 1], wrap_add(x[2 * i], x[2 * i + 2]) >> 1);
-    x += 2 * parity;
-    for (size_t i = 0; i < num_low; i++) {
-        const int32_t *c = x + 2 * i;
-        int32_t left = wrap_sub(c[-1], wrap_add(c[-2], c[0]) >> 1);
-        int32_t right = wrap_sub(c[1], wrap_add(c[0], c[2]) >> 1);
-        low[i] = wrap_add(c[0], wrap_add(wrap_add(left, right), 2) >> 2);
-    }
-}
-
-static void inverse53_row_c(int32_t *J2K_RESTRICT even, int32_t *J2K_RESTRICT odd, size_t pairs,
-                            int32_t *J2K_RESTRICT x) {
-    undo_update53_c(even, odd - 1, odd, pairs + 1);
-    undo_predict53_c(odd, even, even + 1, pairs);
-    for (size_t i = 0; i < pairs; i++) {
-        x[2 * i] = even[i];
-        x[2 * i + 1] = odd[i];
-    }
-}
-
-static void forward97_row_c(const float *J2K_RESTRICT x, unsigned parity, size_t num_low, size_t num_high,
-                            float *J2K_RESTRICT low, float *J2K_RESTRICT high, float low_scale,
-                            float high_scale, float *J2K_RESTRICT even, float *J2K_RESTRICT odd) {
-    const size_t pairs = parity + num_low > num_high ? parity + num_low : num_high;
-    even -= 2, odd -= 2, x -= 4; /* the first results depend on x[-4] */
-    for (size_t i = 0; i < pairs + 4; i++) {
-        even[i] = x[2 * i];
-        odd[i] = x[2 * i + 1];
-    }
-    lift97_c(odd, even, even + 1, ALPHA, pairs + 3);
-    lift97_c(even + 1, odd, odd + 1, BETA, pairs + 2);
-    lift97_c(odd + 1, even + 1, even + 2, GAMMA, pairs + 1);
-    lift97_c(even + 2, odd + 1, odd + 2, DELTA, pairs);
-    even += 2 + parity, odd += 2;
-    for (size_t i = 0; i < num_low; i++)
-        low[i] = even[i] * low_scale;
-    for (size_t i = 0; i < num_high; i++)
-        high[i] = odd[i] * high_scale;
-}
-
-static void inverse97_row_c(float *J2K_RESTRICT even, float *J2K_RESTRICT odd, size_t pairs,
-                            float *J2K_RESTRICT x) {
-    lift97_c(even - 1, odd - 2, odd - 1, -DELTA, pairs + 3);
-    lift97_c(odd - 1, even - 1, even, -GAMMA, pairs + 2);
-    lift97_c(even, odd - 1, odd, -BETA, pairs + 1);
-    lift97_c(odd, even, even + 1, -ALPHA, pairs);
-    for (size_t i = 0; i < pairs; i++) {
-        x[2 * i] = even[i];
-        x[2 * i + 1] = odd[i];
-    }
-}
-
-static void scale_c(const float *J2K_RESTRICT in, float factor, size_t n, float *J2K_RESTRICT out) {
-    for (size_t i = 0; i < n; i++)
-        out[i] = in[i] * factor;
-}
-
-const dwt_kernels j2k_dwt_c = {
-    predict53_c,     update53_c,      undo_predict53_c, undo_update53_c, lift97_c,
-    forward53_c,     inverse53_c,     chain97_c,        forward53_row_c, forward97_row_c,
-    inverse53_row_c, inverse97_row_c, scale_c,
-};
 
 /* ---- rows and rectangles ---- */
 
@@ -180,9 +47,9 @@ static size_t row_stride(size_t width) {
     return (lines | 1) * 16;
 }
 
-size_t j2k_dwt_scratch_size(uint32_t width) {
+size_t j2k_dwt_scratch_size(uint32_t width, bool wide) {
     /* A window takes the columns next to it too. */
-    return NUM_ROWS * 4 * row_stride((size_t)width + 2 * DWT_REACH_97);
+    return NUM_ROWS * element_size(wide) * row_stride((size_t)width + 2 * DWT_REACH_97);
 }
 
 /* The interval that `from` .. `to` of a level depends on. */
@@ -212,7 +79,7 @@ static void *plane_row(const plane *p, uint32_t x, uint32_t y) {
     if (!p->data)
         return NULL;
     ptrdiff_t offset = (ptrdiff_t)(y - p->area.y0) * p->stride + (ptrdiff_t)(x - p->area.x0);
-    return (int32_t *)p->data + offset; /* float has the same size */
+    return (char *)p->data + offset * (ptrdiff_t)element_size(p->wide);
 }
 
 /* Where the sample at position p outside of [0, n) has its mirror image, n >= 2 (equation F-4). */
@@ -226,37 +93,13 @@ static ptrdiff_t mirror(ptrdiff_t p, ptrdiff_t n) {
     }
 }
 
-/* Extend the row x[0 .. n) at both ends. Elements are moved as 32-bit words, whatever their type. */
-static void extend_row(void *row, size_t n) {
-    unsigned char *x = row;
-    for (ptrdiff_t i = 1; i <= EXTENSION; i++) {
-        ptrdiff_t right = (ptrdiff_t)n - 1 + i;
-        memcpy(x - 4 * i, x + 4 * mirror(-i, (ptrdiff_t)n), 4);
-        memcpy(x + 4 * right, x + 4 * mirror(right, (ptrdiff_t)n), 4);
-    }
-}
-
-/* The same for a row that is split into half rows, position p being even[p / 2] or odd[p / 2]; the row begins
- * at position `parity`. */
-static void extend_half_rows(void *even, void *odd, unsigned parity, size_t n) {
-    unsigned char *half[2] = {even, odd};
-    for (ptrdiff_t i = 1; i <= EXTENSION; i++) {
-        ptrdiff_t to[2] = {-i, (ptrdiff_t)n - 1 + i};
-        for (int end = 0; end < 2; end++) {
-            ptrdiff_t p = to[end] + (ptrdiff_t)parity;
-            ptrdiff_t from = mirror(to[end], (ptrdiff_t)n) + (ptrdiff_t)parity;
-            unsigned char *base = half[p & 1];
-            memcpy(base + 4 * ((p - (p & 1)) / 2), base + 4 * (from / 2), 4);
-        }
-    }
-}
-
 /* ---- vertical lifting ---- */
 
-static void lifting_begin(dwt_lifting *l, const dsp_kernels *dsp, bool reversible, bool forward, rect part,
-                          void *scratch) {
+static void lifting_begin(dwt_lifting *l, const dsp_kernels *dsp, bool reversible, bool wide, bool forward,
+                          rect part, void *scratch) {
     l->kernels = dsp->dwt;
     l->reversible = reversible;
+    l->wide = wide;
     l->num_steps = reversible ? 2 : 4;
     l->first_odd = forward;
     l->column = part.x0 & 1;
@@ -264,8 +107,8 @@ static void lifting_begin(dwt_lifting *l, const dsp_kernels *dsp, bool reversibl
     l->end = part.y1;
     l->x0 = part.x0;
     l->width = rect_width(part);
-    size_t stride = row_stride(l->width);
-    int32_t *row = (int32_t *)scratch + ROW_MARGIN;
+    const size_t element = element_size(wide), stride = element * row_stride(l->width);
+    char *row = (char *)scratch + element * ROW_MARGIN;
     for (int i = 0; i < 6; i++, row += stride)
         l->rows[i] = row;
     l->even = row;
@@ -279,48 +122,41 @@ static void *buffer_row(const dwt_lifting *l, uint64_t y) {
 
 /* The samples of row y. */
 static void *lifting_row(const dwt_lifting *l, uint64_t y) {
-    return (int32_t *)buffer_row(l, y) + l->column;
+    return (char *)buffer_row(l, y) + element_size(l->wide) * l->column;
 }
 
-/* Step k on row y from its neighbours, at the ends of the signal from the same one twice. */
-static void lifting_step(const dwt_lifting *l, unsigned k, uint64_t y) {
-    void *x = lifting_row(l, y);
-    const void *a = lifting_row(l, y > l->first ? y - 1 : y + 1);
-    const void *b = lifting_row(l, y + 1 < l->end ? y + 1 : y - 1);
-    const dwt_kernels *kernels = l->kernels;
-    if (!l->reversible)
-        kernels->lift97(x, a, b, l->first_odd ? FORWARD_97[k] : INVERSE_97[k], l->width);
-    else if (l->first_odd)
-        (k == 0 ? kernels->predict53 : kernels->update53)(x, a, b, l->width);
-    else
-        (k == 0 ? kernels->undo_update53 : kernels->undo_predict53)(x, a, b, l->width);
-}
+/* ---- elements of 32 and 64 bits ---- */
 
-/* All steps that row y, one of those that the second step changes, makes possible. y may lie beyond the end:
- * the rows left over are finished then. */
+#define INT          int32_t
+#define REAL         float
+#define NAME(x)      x##_c
+#define KERNEL(l, x) (l)->kernels->x
+#define ADD          wrap_add
+#define SUB          wrap_sub
+#include "dwt_body.h"
+
+#define INT          int64_t
+#define REAL         double
+#define NAME(x)      x##_wide
+#define KERNEL(l, x) x##_wide
+#define ADD          wrap_add64
+#define SUB          wrap_sub64
+#include "dwt_body.h"
+
+const dwt_kernels j2k_dwt_c = {
+    predict53_c,     update53_c,      undo_predict53_c, undo_update53_c, lift97_c,
+    forward53_c,     inverse53_c,     chain97_c,        forward53_row_c, forward97_row_c,
+    inverse53_row_c, inverse97_row_c, scale_c,
+};
+
+/* All steps that row y makes possible. */
 static void lifting_chain(const dwt_lifting *l, uint64_t y) {
-    const unsigned steps = l->num_steps;
-    if (y < l->end && y >= (uint64_t)l->first + steps + 1) {
-        if (!l->reversible)
-            l->kernels->chain97(lifting_row(l, y), lifting_row(l, y - 1), lifting_row(l, y - 2),
-                                lifting_row(l, y - 3), lifting_row(l, y - 4), lifting_row(l, y - 5),
-                                l->first_odd ? FORWARD_97 : INVERSE_97, l->width);
-        else if (l->first_odd)
-            l->kernels->forward53(lifting_row(l, y - 2), lifting_row(l, y - 1), lifting_row(l, y - 3),
-                                  lifting_row(l, y), l->width);
-        else
-            l->kernels->inverse53(lifting_row(l, y - 1), lifting_row(l, y - 2), lifting_row(l, y - 3),
-                                  lifting_row(l, y), l->width);
-        return;
-    }
-    for (unsigned k = 0; k < steps; k++)
-        if (y >= (uint64_t)l->first + k + 1 && y - 1 - k < l->end)
-            lifting_step(l, k, y - 1 - k);
+    (l->wide ? lifting_chain_wide : lifting_chain_c)(l, y);
 }
 
 /* ---- forward ---- */
 
-void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversible, rect area,
+void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversible, bool wide, rect area,
                            uint32_t out_y0, uint32_t out_y1, void *scratch) {
     rect part = area;
     part.y0 = out_y0, part.y1 = out_y1;
@@ -328,7 +164,7 @@ void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversib
     /* The last row of a stripe that ends inside of the level is odd and needs one row less below it. */
     if (part.y1 == out_y1 + (reversible ? DWT_REACH_53 : DWT_REACH_97))
         part.y1--;
-    lifting_begin(&f->lifting, dsp, reversible, true, part, scratch);
+    lifting_begin(&f->lifting, dsp, reversible, wide, true, part, scratch);
     f->area = area;
     f->out_y0 = out_y0;
     f->out_y1 = out_y1;
@@ -336,51 +172,8 @@ void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversib
     f->end_row = part.y1;
 }
 
-/* Horizontal transform of the finished row y into its two bands. */
 static void forward_emit(dwt_forward *f, uint32_t y) {
-    dwt_lifting *l = &f->lifting;
-    if (y < f->out_y0 || y >= f->out_y1 || l->width == 0)
-        return;
-    const unsigned parity = l->column, is_high = y & 1;
-    const uint32_t low_x0 = f->area.x0 / 2 + parity, high_x0 = f->area.x0 / 2;
-    const size_t num_low = (parity + (size_t)l->width + 1) / 2 - parity,
-                 num_high = (parity + (size_t)l->width) / 2;
-    void *low = plane_row(is_high ? &f->lh : &f->ll, low_x0, y / 2);
-    void *high = plane_row(is_high ? &f->hh : &f->hl, high_x0, y / 2);
-    void *x = lifting_row(l, y);
-
-    if (l->reversible) {
-        int32_t *row = x;
-        if (rect_height(f->area) == 1 && is_high)
-            for (uint32_t i = 0; i < l->width; i++)
-                row[i] = wrap_add(row[i], row[i]);
-        if (l->width == 1) {
-            if (parity)
-                *(int32_t *)high = wrap_add(row[0], row[0]);
-            else
-                *(int32_t *)low = row[0];
-            return;
-        }
-        extend_row(x, l->width);
-        l->kernels->forward53_row(buffer_row(l, y), parity, num_low, num_high, low, high);
-        return;
-    }
-
-    /* F.4.8.2 steps 5 and 6, or F.4.6 for signals of length 1, in both directions. */
-    const bool row_alone = rect_height(f->area) == 1, column_alone = l->width == 1;
-    double vertical = row_alone ? (is_high ? 2.0 : 1.0) : (is_high ? K : 1 / K);
-    float low_scale = (float)(vertical * (column_alone ? 1.0 : 1 / K));
-    float high_scale = (float)(vertical * (column_alone ? 2.0 : K));
-    if (column_alone) {
-        if (parity)
-            *(float *)high = *(float *)x * high_scale;
-        else
-            *(float *)low = *(float *)x * low_scale;
-        return;
-    }
-    extend_row(x, l->width);
-    l->kernels->forward97_row(buffer_row(l, y), parity, num_low, num_high, low, high, low_scale, high_scale,
-                              l->even, l->odd);
+    (f->lifting.wide ? forward_emit_wide : forward_emit_c)(f, y);
 }
 
 /* Emit the rows that the chain of row y finished. */
@@ -402,7 +195,7 @@ void j2k_dwt_forward_push(dwt_forward *f, const void *row) {
         return;
     void *to = lifting_row(l, y);
     if (row != to)
-        memcpy(to, row, 4 * (size_t)l->width);
+        memcpy(to, row, element_size(l->wide) * l->width);
     f->next_row++;
     if (rect_height(f->area) == 1) {
         forward_emit(f, (uint32_t)y);
@@ -422,9 +215,9 @@ void j2k_dwt_forward_push(dwt_forward *f, const void *row) {
 
 /* ---- inverse ---- */
 
-void j2k_dwt_inverse_begin(dwt_inverse *v, const dsp_kernels *dsp, bool reversible, rect area, rect window,
-                           plane ll, plane hl, plane lh, plane hh, void *scratch) {
-    lifting_begin(&v->lifting, dsp, reversible, false, reach_rect(reversible, area, window), scratch);
+void j2k_dwt_inverse_begin(dwt_inverse *v, const dsp_kernels *dsp, bool reversible, bool wide, rect area,
+                           rect window, plane ll, plane hl, plane lh, plane hh, void *scratch) {
+    lifting_begin(&v->lifting, dsp, reversible, wide, false, reach_rect(reversible, area, window), scratch);
     v->area = area;
     v->window = window;
     v->ll = ll, v->hl = hl, v->lh = lh, v->hh = hh;
@@ -432,45 +225,8 @@ void j2k_dwt_inverse_begin(dwt_inverse *v, const dsp_kernels *dsp, bool reversib
     v->next_load = v->lifting.first;
 }
 
-/* Row y of the level from its two bands, horizontally transformed. */
 static void inverse_load(dwt_inverse *v, uint32_t y) {
-    dwt_lifting *l = &v->lifting;
-    const unsigned parity = l->column, is_high = y & 1;
-    const size_t num_low = (parity + (size_t)l->width + 1) / 2 - parity;
-    const size_t num_high = (parity + (size_t)l->width) / 2;
-    const void *low = plane_row(is_high ? &v->lh : &v->ll, l->x0 / 2 + parity, y / 2);
-    const void *high = plane_row(is_high ? &v->hh : &v->hl, l->x0 / 2, y / 2);
-    const bool row_alone = rect_height(v->area) == 1, column_alone = rect_width(v->area) == 1;
-    void *x = lifting_row(l, y);
-
-    if (l->reversible) {
-        int32_t *row = x;
-        if (column_alone) {
-            row[0] = parity ? *(const int32_t *)high >> 1 : *(const int32_t *)low;
-        } else {
-            memcpy((int32_t *)l->even + parity, low, 4 * num_low);
-            memcpy(l->odd, high, 4 * num_high);
-            extend_half_rows(l->even, l->odd, parity, l->width);
-            l->kernels->inverse53_row(l->even, l->odd, (parity + (size_t)l->width + 1) / 2, buffer_row(l, y));
-        }
-        if (row_alone && is_high)
-            for (uint32_t i = 0; i < l->width; i++)
-                row[i] >>= 1;
-        return;
-    }
-
-    /* F.3.8.2 steps 1 and 2, or F.3.6 for signals of length 1, in both directions. */
-    double vertical = row_alone ? (is_high ? 0.5 : 1.0) : (is_high ? 1 / K : K);
-    float low_scale = (float)(vertical * (column_alone ? 1.0 : K));
-    float high_scale = (float)(vertical * (column_alone ? 0.5 : 1 / K));
-    if (column_alone) {
-        *(float *)x = parity ? *(const float *)high * high_scale : *(const float *)low * low_scale;
-        return;
-    }
-    l->kernels->scale(low, low_scale, num_low, (float *)l->even + parity);
-    l->kernels->scale(high, high_scale, num_high, l->odd);
-    extend_half_rows(l->even, l->odd, parity, l->width);
-    l->kernels->inverse97_row(l->even, l->odd, (parity + (size_t)l->width + 1) / 2, buffer_row(l, y));
+    (v->lifting.wide ? inverse_load_wide : inverse_load_c)(v, y);
 }
 
 /* Load rows until row y has all its steps. */
@@ -499,13 +255,14 @@ const void *j2k_dwt_inverse_next(dwt_inverse *v) {
         return NULL;
     v->next_row++;
     inverse_advance(v, y);
-    return (int32_t *)lifting_row(&v->lifting, y) + (v->window.x0 - v->lifting.x0);
+    return (char *)lifting_row(&v->lifting, y) +
+           element_size(v->lifting.wide) * (v->window.x0 - v->lifting.x0);
 }
 
 void j2k_dwt_inverse_pull(dwt_inverse *v, void *out) {
     const void *row = j2k_dwt_inverse_next(v);
     if (row)
-        memcpy(out, row, 4 * (size_t)rect_width(v->window));
+        memcpy(out, row, element_size(v->lifting.wide) * rect_width(v->window));
 }
 
 /* ---- norms ---- */

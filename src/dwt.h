@@ -13,8 +13,9 @@
  * first takes the few rows above it that it needs again. Every stripe of every split gives the same numbers,
  * since each output depends on the same inputs by the same operations in the same order.
  *
- * Elements are int32_t (5/3) or float (9/7). Irreversible lifting constants and the scaling K are those of
- * table F.4, with the low-pass gain 1 and high-pass gain 2 convention of the standard (F.3.8.2, F.4.8.2). */
+ * Elements are int32_t (5/3) or float (9/7); wide, int64_t or double, always in plain C. Irreversible lifting
+ * constants and the scaling K are those of table F.4, with the low-pass gain 1 and high-pass gain 2
+ * convention of the standard (F.3.8.2, F.4.8.2). */
 
 enum {
     DWT_REACH_53 = 2, /* rows (columns) of the interleaved level needed beyond an output row, either way */
@@ -25,6 +26,7 @@ enum {
 typedef struct dwt_lifting {
     const dwt_kernels *kernels;
     bool reversible;
+    bool wide;
     uint8_t num_steps;   /* 2 (5/3) or 4 (9/7) */
     uint8_t first_odd;   /* parity of the rows that the first step changes: 1 forward, 0 inverse */
     uint8_t column;      /* parity of the first column: where rows begin in their buffers */
@@ -47,13 +49,13 @@ typedef struct dwt_forward {
 } dwt_forward;
 
 /* Bytes of scratch for one dwt_forward on an area, or one dwt_inverse on a window, of at most this width. */
-size_t j2k_dwt_scratch_size(uint32_t width);
+size_t j2k_dwt_scratch_size(uint32_t width, bool wide);
 
-/* Begin a stripe of a level: output rows [out_y0, out_y1) in interleaved coordinates, a sub-range of area's
- * rows whose bounds (other than area.y0 and area.y1 themselves) are even. Afterwards rows first_row ..
- * end_row - 1 (see the fields next_row and end_row) are to be pushed in order. scratch: j2k_dwt_scratch_size
- * bytes, 64-byte aligned. */
-void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversible, rect area,
+/* Begin a stripe of a level, all of whose planes are wide or not: output rows [out_y0, out_y1) in interleaved
+ * coordinates, a sub-range of area's rows whose bounds (other than area.y0 and area.y1 themselves) are even.
+ * Afterwards rows first_row .. end_row - 1 (see the fields next_row and end_row) are to be pushed in order.
+ * scratch: j2k_dwt_scratch_size bytes, 64-byte aligned. */
+void j2k_dwt_forward_begin(dwt_forward *f, const dsp_kernels *dsp, bool reversible, bool wide, rect area,
                            uint32_t out_y0, uint32_t out_y1, void *scratch);
 /* One input row of width(area) elements. The row is not changed. */
 void j2k_dwt_forward_push(dwt_forward *f, const void *row);
@@ -77,8 +79,8 @@ typedef struct dwt_inverse {
 rect j2k_dwt_needed(bool reversible, rect area, rect window, unsigned orientation);
 
 /* Begin making rows window.y0 .. window.y1 - 1 (a stripe: any sub-range of rows). */
-void j2k_dwt_inverse_begin(dwt_inverse *v, const dsp_kernels *dsp, bool reversible, rect area, rect window,
-                           plane ll, plane hl, plane lh, plane hh, void *scratch);
+void j2k_dwt_inverse_begin(dwt_inverse *v, const dsp_kernels *dsp, bool reversible, bool wide, rect area,
+                           rect window, plane ll, plane hl, plane lh, plane hh, void *scratch);
 /* The next row: width(window) elements to out. */
 void j2k_dwt_inverse_pull(dwt_inverse *v, void *out);
 /* The same without a copy: the row stays valid until the next call and must not be changed. NULL when all

@@ -77,8 +77,8 @@ ebcot_encoder *j2k_ebcot_encoder_create(const dsp_kernels *dsp, unsigned cpu, ar
 ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, arena *memory);
 
 /* Code jobs, none of them HT; results go to `out` (see j2k_blocks_encode). The caller of the decoder has
- * checked num_bitplanes and the block's size. */
+ * checked num_bitplanes and the block's size; it can only run out of memory. */
 j2k_status j2k_ebcot_encode(ebcot_encoder *encoder, encode_job *jobs, size_t count, arena *out);
-void j2k_ebcot_decode(ebcot_decoder *decoder, decode_job *jobs, size_t count);
+j2k_status j2k_ebcot_decode(ebcot_decoder *decoder, decode_job *jobs, size_t count);
 
 #endif

@@ -183,7 +183,7 @@ uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, ui
                 out += 1 + bit_at(bits, i);
             }
             add_significance(sums, block->magnitudes + index * WORD_SAMPLES, found,
-                             plane + block->shape.fraction_bits);
+                             distortion_bit(&block->shape, plane));
         }
     }
     return out;
@@ -192,7 +192,7 @@ uint8_t *j2k_ebcot_significance(ebcot_block *block, unsigned plane, bool raw, ui
 uint8_t *j2k_ebcot_refinement(ebcot_block *block, unsigned plane, uint8_t *out, pass_sums *sums) {
     ptrdiff_t pitch = block->pitch;
     bool causal = block->shape.style & J2K_STYLE_CAUSAL;
-    unsigned b = plane + block->shape.fraction_bits;
+    unsigned b = distortion_bit(&block->shape, plane);
     uint32_t below = (UINT32_C(1) << b) - 1;
     int64_t all_rest = 0, zeros_rest = 0;
     uint32_t count = 0, ones = 0;
@@ -313,7 +313,7 @@ uint8_t *j2k_ebcot_cleanup(ebcot_block *block, unsigned plane, uint8_t *out, pas
                                causal, out, &found);
             block->visited[index] = 0;
             add_significance(sums, block->magnitudes + index * WORD_SAMPLES, found,
-                             plane + block->shape.fraction_bits);
+                             distortion_bit(&block->shape, plane));
         }
     }
     if (block->shape.style & J2K_STYLE_SEGMENTATION) { /* D.5: the symbol 1010 */
@@ -337,36 +337,62 @@ static void transpose32(uint32_t words[32]) {
         }
 }
 
-/* One word: magnitudes in scan order, signs, and the samples inside the block. */
-static void load_word(ebcot_block *block, const uint32_t *samples, size_t stride, unsigned rows,
-                      unsigned columns, size_t index, size_t bordered) {
-    uint32_t *magnitudes = block->magnitudes + index * WORD_SAMPLES;
+/* A part of a block: the samples of one word, in raster order, rows of `stride`. */
+typedef struct word_part {
+    const uint32_t *samples;
+    size_t stride;
+    unsigned rows, columns;
+    size_t index, bordered; /* of the word in plain and in bordered arrays */
+} word_part;
+
+static word_part part_at(const ebcot_block *block, const uint32_t *samples, unsigned s, unsigned k) {
+    const block_shape *shape = &block->shape;
+    unsigned below = shape->height - 4 * s, right = shape->width - WORD_COLUMNS * k;
+    word_part part = {
+        .samples = samples + 4 * s * (size_t)shape->width + WORD_COLUMNS * k,
+        .stride = shape->width,
+        .rows = below < 4 ? below : 4,
+        .columns = right < WORD_COLUMNS ? right : WORD_COLUMNS,
+        .index = (size_t)s * block->words + k,
+        .bordered = (size_t)(s + 1) * block->pitch + k + 1,
+    };
+    return part;
+}
+
+/* Magnitudes in scan order, signs, and the samples inside the block. */
+J2K_INLINE void load_word(ebcot_block *block, const word_part *part) {
+    uint32_t *magnitudes = block->magnitudes + part->index * WORD_SAMPLES;
     uint64_t negative = 0, valid = 0;
-    if (rows < 4 || columns < WORD_COLUMNS)
+    if (part->rows < 4 || part->columns < WORD_COLUMNS)
         memset(magnitudes, 0, WORD_SAMPLES * sizeof *magnitudes);
-    for (unsigned r = 0; r < rows; r++) {
-        const uint32_t *row = samples + r * stride;
-        for (unsigned c = 0; c < columns; c++) {
+    for (unsigned r = 0; r < part->rows; r++) {
+        const uint32_t *row = part->samples + r * part->stride;
+        for (unsigned c = 0; c < part->columns; c++) {
             magnitudes[4 * c + r] = row[c] & 0x7FFFFFFF;
             negative |= (uint64_t)(row[c] >> 31) << (4 * c + r);
         }
         valid |= UINT64_C(0x1111111111111111) << r;
     }
-    if (columns < WORD_COLUMNS)
-        valid &= (UINT64_C(1) << 4 * columns) - 1;
-    block->negative[bordered] = negative;
-    block->valid[index] = valid;
+    if (part->columns < WORD_COLUMNS)
+        valid &= (UINT64_C(1) << 4 * part->columns) - 1;
+    block->negative[part->bordered] = negative;
+    block->valid[part->index] = valid;
+}
+
+/* Bit-planes first .. end - 1 of a word from its magnitudes, where the first one is bit `shift`. */
+J2K_INLINE void load_planes(ebcot_block *block, size_t index, unsigned shift, unsigned first, unsigned end) {
+    const uint32_t *magnitudes = block->magnitudes + index * WORD_SAMPLES;
     uint32_t planes[WORD_SAMPLES];
     for (unsigned i = 0; i < WORD_SAMPLES; i++)
-        planes[i] = magnitudes[i] >> block->shape.fraction_bits;
+        planes[i] = magnitudes[i] >> shift;
     transpose32(planes);
     transpose32(planes + 32);
     size_t plane_words = (size_t)block->stripes * block->words;
-    for (unsigned p = 0; p < block->shape.planes; p++)
-        block->bits[p * plane_words + index] = planes[p] | (uint64_t)planes[32 + p] << 32;
+    for (unsigned p = first; p < end; p++)
+        block->bits[p * plane_words + index] = planes[p - first] | (uint64_t)planes[32 + p - first] << 32;
 }
 
-void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t *samples) {
+static void clear_states(ebcot_block *block, const block_shape *shape) {
     block->shape = *shape;
     block->words = (shape->width + WORD_COLUMNS - 1) / WORD_COLUMNS;
     block->stripes = (shape->height + 3) / 4;
@@ -377,13 +403,51 @@ void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t
     memset(block->negative, 0, bordered_words * sizeof *block->negative);
     memset(block->visited, 0, plane_words * sizeof *block->visited);
     memset(block->refined, 0, plane_words * sizeof *block->refined);
+}
+
+/* Signs and magnitudes of all words, and the bit-planes that they hold. */
+static void load_words(ebcot_block *block, const uint32_t *samples, unsigned shift, unsigned first,
+                       unsigned end) {
     for (unsigned s = 0; s < block->stripes; s++) {
-        unsigned rows = shape->height - 4 * s < 4 ? shape->height - 4 * s : 4;
         for (unsigned k = 0; k < block->words; k++) {
-            unsigned left = shape->width - WORD_COLUMNS * k;
-            load_word(block, samples + 4 * s * (size_t)shape->width + WORD_COLUMNS * k, shape->width, rows,
-                      left < WORD_COLUMNS ? left : WORD_COLUMNS, (size_t)s * block->words + k,
-                      (size_t)(s + 1) * block->pitch + k + 1);
+            word_part part = part_at(block, samples, s, k);
+            load_word(block, &part);
+            if (first < end)
+                load_planes(block, part.index, shift, first, end);
         }
     }
+}
+
+void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t *samples) {
+    clear_states(block, shape);
+    load_words(block, samples, shape->fraction_bits, 0, shape->planes);
+}
+
+/* ---- wide blocks: 31 bits of the magnitudes at once */
+
+enum { WINDOW_BITS = TOP_WINDOW_BIT + 1 };
+
+static void cut_window(const block_shape *shape, const uint64_t *samples, unsigned lowest, uint32_t *out) {
+    for (size_t i = 0; i < (size_t)shape->width * shape->height; i++)
+        out[i] = (uint32_t)(samples[i] >> 32 & 0x80000000) |
+                 (uint32_t)((samples[i] & INT64_MAX) >> lowest & ((UINT64_C(1) << WINDOW_BITS) - 1));
+}
+
+void j2k_ebcot_load_wide(ebcot_block *block, const block_shape *shape, const uint64_t *samples,
+                         uint32_t *scratch) {
+    clear_states(block, shape);
+    unsigned bits = shape->planes + shape->fraction_bits, first = 0;
+    for (unsigned lowest = 0; lowest < bits; lowest += WINDOW_BITS) {
+        unsigned top = bits < lowest + WINDOW_BITS ? bits : lowest + WINDOW_BITS;
+        unsigned end = top - shape->fraction_bits;
+        cut_window(shape, samples, lowest, scratch);
+        load_words(block, scratch, lowest ? 0 : shape->fraction_bits, first, end);
+        first = end;
+    }
+}
+
+void j2k_ebcot_take_window(ebcot_block *block, unsigned plane, const uint64_t *samples, uint32_t *scratch) {
+    const block_shape *shape = &block->shape;
+    cut_window(shape, samples, plane + shape->fraction_bits - distortion_bit(shape, plane), scratch);
+    load_words(block, scratch, 0, 0, 0);
 }

@@ -10,6 +10,8 @@ struct ebcot_decoder {
     ebcot_dec_kernels kernels;
     ebcot_dec_tables tables;
     block_state block;
+    block_state *wide; /* for blocks of more than MAX_BITPLANES bit-planes; made at first use */
+    arena *memory;
     ebcot_dec_lanes *lanes; /* may be NULL */
     int32_t samples[MAX_STATE_SAMPLES];
 };
@@ -39,6 +41,8 @@ ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, ar
         d->kernels = *j2k_ebcot_dec_kernels_avx2();
     if (cpu & J2K_CPU_AVX512)
         j2k_ebcot_dec_assemble_avx512(&d->kernels);
+    d->wide = NULL;
+    d->memory = memory;
     make_tables(&d->tables);
     d->block = (block_state){
         .tables = &d->tables,
@@ -53,6 +57,27 @@ ebcot_decoder *j2k_ebcot_decoder_create(const dsp_kernels *dsp, unsigned cpu, ar
     if (cpu & J2K_CPU_AVX512)
         d->lanes = j2k_ebcot_dec_lanes_create(&d->tables, &d->kernels, dsp, d->samples, memory);
     return d;
+}
+
+/* The state of wide blocks, or NULL when memory runs out. Their segments have twice as many decisions. */
+static block_state *wide_state(ebcot_decoder *d) {
+    enum { MAX_SEGMENT = 2 * MQ_MAX_SEGMENT };
+    if (d->wide)
+        return d->wide;
+    block_state *b = ARENA_ALLOC(d->memory, block_state, 1);
+    if (!b)
+        return NULL;
+    *b = (block_state){
+        .tables = &d->tables,
+        .samples = d->samples,
+        .wide_samples = ARENA_ALLOC(d->memory, int64_t, MAX_STATE_SAMPLES),
+        .memory = ARENA_ALLOC(d->memory, uint64_t, (size_t)NUM_WIDE_STATE_ARRAYS * MAX_STATE_WORDS),
+        .bits = ARENA_ALLOC(d->memory, uint8_t, MQ_BITS_PREFIX + MAX_SEGMENT + MQ_BITS_PADDING),
+        .max_segment = MAX_SEGMENT,
+    };
+    if (b->wide_samples && b->memory && b->bits)
+        d->wide = b;
+    return d->wide;
 }
 
 /* ---- a code-block's state */
@@ -199,13 +224,37 @@ static unsigned add_midpoints(block_state *b) {
     return exact ? 1 : bitplane;
 }
 
+/* Slots 31 and up, then those below, are numbers of 32 bits; both have the sample's sign. */
+static void assemble_wide(block_state *b, const ebcot_dec_kernels *kernels, unsigned lowest,
+                          unsigned highest) {
+    enum { LOW_SLOTS = 31 };
+    const size_t count = (size_t)b->stripes * STRIPE_ROWS * b->chunks * CHUNK_COLUMNS;
+    uint64_t *planes = b->planes;
+    b->planes += (size_t)LOW_SLOTS * b->slot;
+    kernels->assemble(b, lowest > LOW_SLOTS ? lowest - LOW_SLOTS : 0, highest - LOW_SLOTS);
+    b->planes = planes;
+    for (size_t i = 0; i < count; i++)
+        b->wide_samples[i] = b->samples[i] * ((int64_t)1 << LOW_SLOTS);
+    if (lowest >= LOW_SLOTS)
+        return;
+    kernels->assemble(b, lowest, LOW_SLOTS - 1);
+    for (size_t i = 0; i < count; i++)
+        b->wide_samples[i] += b->samples[i];
+}
+
 void j2k_block_finish(block_state *b, const ebcot_dec_kernels *kernels, const dsp_kernels *dsp) {
     const decode_job *job = b->job;
     if (b->pass == 0) {
         j2k_zero_block(&job->sink);
         return;
     }
-    kernels->assemble(b, add_midpoints(b), job->num_bitplanes);
+    const unsigned lowest = add_midpoints(b);
+    if (job->num_bitplanes > MAX_BITPLANES) {
+        assemble_wide(b, kernels, lowest, job->num_bitplanes);
+        j2k_dequantise_block_wide(&job->sink, b->wide_samples, (ptrdiff_t)b->chunks * CHUNK_COLUMNS);
+        return;
+    }
+    kernels->assemble(b, lowest, job->num_bitplanes);
     j2k_dequantise_block(dsp, &job->sink, b->samples, (ptrdiff_t)b->chunks * CHUNK_COLUMNS);
 }
 
@@ -228,15 +277,19 @@ static int compare_jobs(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-void j2k_ebcot_decode(ebcot_decoder *d, decode_job *jobs, size_t count) {
+j2k_status j2k_ebcot_decode(ebcot_decoder *d, decode_job *jobs, size_t count) {
     enum { MAX_GROUP = 1024 };
     decode_job *group[MAX_GROUP];
     size_t waiting = 0;
     for (size_t i = 0; i < count; i++) {
-        if (d->lanes && j2k_ebcot_dec_lanes_take(&jobs[i]))
+        if (d->lanes && jobs[i].num_bitplanes <= MAX_BITPLANES && j2k_ebcot_dec_lanes_take(&jobs[i]))
             group[waiting++] = &jobs[i];
-        else
+        else if (jobs[i].num_bitplanes <= MAX_BITPLANES)
             j2k_block_decode(&d->block, &d->kernels, d->dsp, &jobs[i]);
+        else if (wide_state(d))
+            j2k_block_decode(d->wide, &d->kernels, d->dsp, &jobs[i]);
+        else
+            return J2K_ERROR_MEMORY;
         if (waiting < MAX_GROUP && i + 1 < count)
             continue;
         if (waiting >= EBCOT_DEC_LANES_MIN) {
@@ -248,4 +301,5 @@ void j2k_ebcot_decode(ebcot_decoder *d, decode_job *jobs, size_t count) {
         }
         waiting = 0;
     }
+    return J2K_OK;
 }

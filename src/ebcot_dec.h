@@ -34,7 +34,8 @@ enum {
     /* Words of a block: every stripe has one word of padding in front, there is one padding stripe above and
      * one below, and one word behind them: (stripes + 2) * (chunks + 1) + 1, at most for 4 x 1024. */
     MAX_STATE_WORDS = (MAX_STATE_CHUNKS + 2) * 2 + 4,
-    MAX_SLOTS = MAX_BITPLANES + 1 /* see block_state.planes */
+    MAX_SLOTS = MAX_BITPLANES + 1, /* see block_state.planes */
+    MAX_WIDE_SLOTS = MAX_WIDE_BITPLANES + 1
 };
 
 /* The tables a decoder works from, made when it is created. */
@@ -87,14 +88,19 @@ typedef struct block_state {
     unsigned slot; /* words from array to array; of the planes, too */
 
     /* Memory, given by the owner */
-    uint64_t *memory;     /* NUM_STATE_ARRAYS arrays */
-    unsigned array_words; /* of each array; 0: as many as the block needs */
-    uint8_t *bits;        /* of the current segment, unstuffed; see unstuff_begin */
-    uint32_t max_segment; /* bytes; longer ones are cut off */
-    int32_t *samples;     /* the result, chunks * 8 a row; MAX_STATE_SAMPLES */
+    uint64_t *memory;      /* NUM_STATE_ARRAYS arrays */
+    unsigned array_words;  /* of each array; 0: as many as the block needs */
+    uint8_t *bits;         /* of the current segment, unstuffed; see unstuff_begin */
+    uint32_t max_segment;  /* bytes; longer ones are cut off */
+    int32_t *samples;      /* the result, chunks * 8 a row; MAX_STATE_SAMPLES */
+    int64_t *wide_samples; /* the same of a block of more than MAX_BITPLANES bit-planes, else not used */
 } block_state;
 
-enum { NUM_STATE_ARRAYS = 5 + MAX_SLOTS, MAX_STATE_SAMPLES = MAX_STATE_CHUNKS * CHUNK_COLUMNS * STRIPE_ROWS };
+enum {
+    NUM_STATE_ARRAYS = 5 + MAX_SLOTS,
+    NUM_WIDE_STATE_ARRAYS = 5 + MAX_WIDE_SLOTS,
+    MAX_STATE_SAMPLES = MAX_STATE_CHUNKS * CHUNK_COLUMNS * STRIPE_ROWS
+};
 
 /* Words that a block of this size needs, in groups of eight. */
 static inline unsigned ebcot_block_words(unsigned width, unsigned height) {

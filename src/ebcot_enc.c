@@ -3,11 +3,20 @@
 #include <string.h>
 
 #include "ebcot_lanes.h"
+#include "quant.h"
+
+/* What wide blocks need on top. */
+typedef struct wide_scratch {
+    uint64_t samples[MAX_BLOCK_SIZE];
+    uint64_t bits[MAX_CODED_BITPLANES * MAX_WORDS];
+    uint8_t data[1 + WIDE_DATA_CAPACITY];
+} wide_scratch;
 
 struct ebcot_encoder {
     const dsp_kernels *dsp;
     const lane_kernels *kernels; /* NULL when the processor has no lanes */
     lane_encoder *lanes;         /* made at first use */
+    wide_scratch *wide;          /* likewise */
     arena *memory;
     ebcot_block block;
     block_coding coding;
@@ -27,6 +36,7 @@ ebcot_encoder *j2k_ebcot_encoder_create(const dsp_kernels *dsp, unsigned cpu, ar
     encoder->dsp = dsp;
     encoder->kernels = j2k_lane_kernels_get(cpu);
     encoder->lanes = NULL;
+    encoder->wide = NULL;
     encoder->memory = memory;
     ebcot_block *block = &encoder->block;
     block->significant = encoder->significant;
@@ -34,7 +44,6 @@ ebcot_encoder *j2k_ebcot_encoder_create(const dsp_kernels *dsp, unsigned cpu, ar
     block->visited = encoder->visited;
     block->refined = encoder->refined;
     block->valid = encoder->valid;
-    block->bits = encoder->bits;
     block->magnitudes = encoder->magnitudes;
     encoder->data[0] = 0;
     return encoder;
@@ -54,18 +63,17 @@ static uint8_t *make_symbols(ebcot_block *block, unsigned pass, uint8_t *out, pa
     }
 }
 
-static j2k_status encode_block(ebcot_encoder *encoder, encode_job *job, arena *out) {
+/* Code a block whose masks are loaded. */
+static j2k_status encode_passes(ebcot_encoder *encoder, arena *out) {
     block_coding *coding = &encoder->coding;
-    block_shape shape;
-    TRY(j2k_coding_load(encoder->dsp, job, encoder->samples, &shape));
-    TRY(j2k_coding_begin(coding, job, &shape, encoder->data + 1, encoder->data + sizeof encoder->data, out));
-    if (coding->num_passes)
-        j2k_ebcot_load(&encoder->block, &shape, encoder->samples);
     mq_registers mq = {0};
     mq_contexts contexts;
     for (unsigned pass = 0; pass < coding->num_passes; pass++) {
         pass_sums sums;
         pass_start start;
+        if (coding->shape.wide && (pass == 0 || (pass + 2) % 3 == PASS_SIGNIFICANCE))
+            j2k_ebcot_take_window(&encoder->block, coding->shape.planes - 1 - (pass + 2) / 3,
+                                  encoder->wide->samples, encoder->samples);
         const uint8_t *end = make_symbols(&encoder->block, pass, encoder->symbols, &sums);
         size_t count = (size_t)(end - encoder->symbols);
         TRY(j2k_coding_begin_pass(coding, pass, count, &mq, &contexts, &start));
@@ -78,12 +86,40 @@ static j2k_status encode_block(ebcot_encoder *encoder, encode_job *job, arena *o
     return j2k_coding_finish(coding, out);
 }
 
+static j2k_status encode_block(ebcot_encoder *encoder, encode_job *job, arena *out) {
+    block_shape shape;
+    TRY(j2k_coding_load(encoder->dsp, job, encoder->samples, &shape));
+    TRY(j2k_coding_begin(&encoder->coding, job, &shape, encoder->data + 1,
+                         encoder->data + sizeof encoder->data, out));
+    encoder->block.bits = encoder->bits;
+    if (encoder->coding.num_passes)
+        j2k_ebcot_load(&encoder->block, &shape, encoder->samples);
+    return encode_passes(encoder, out);
+}
+
+static j2k_status encode_wide_block(ebcot_encoder *encoder, encode_job *job, arena *out) {
+    block_shape shape;
+    if (!encoder->wide)
+        encoder->wide = ARENA_ALLOC(encoder->memory, wide_scratch, 1);
+    wide_scratch *wide = encoder->wide;
+    RETURN_IF(!wide, J2K_ERROR_MEMORY);
+    wide->data[0] = 0;
+    TRY(j2k_coding_load_wide(job, wide->samples, &shape));
+    TRY(j2k_coding_begin(&encoder->coding, job, &shape, wide->data + 1, wide->data + sizeof wide->data, out));
+    encoder->block.bits = wide->bits;
+    if (encoder->coding.num_passes)
+        j2k_ebcot_load_wide(&encoder->block, &shape, wide->samples, encoder->samples);
+    return encode_passes(encoder, out);
+}
+
 j2k_status j2k_ebcot_encode(ebcot_encoder *encoder, encode_job *jobs, size_t count, arena *out) {
     encode_job *group[LANE_GROUP];
     while (count) {
         size_t size = count < LANE_GROUP ? count : LANE_GROUP, in_lanes = 0;
         for (size_t i = 0; i < size; i++) {
-            if (encoder->kernels && lanes_take(&jobs[i]))
+            if (j2k_block_is_wide(&jobs[i]))
+                TRY(encode_wide_block(encoder, &jobs[i], out));
+            else if (encoder->kernels && lanes_take(&jobs[i]))
                 group[in_lanes++] = &jobs[i];
             else
                 TRY(encode_block(encoder, &jobs[i], out));

@@ -23,7 +23,8 @@ enum { WORD_COLUMNS = 16, WORD_SAMPLES = 64, MAX_WORDS = 256, MAX_BORDERED_WORDS
 
 typedef struct block_shape {
     unsigned width, height;
-    unsigned planes;        /* magnitude bit-planes above the fraction: 1 to MAX_BITPLANES, or 0 */
+    unsigned planes;        /* magnitude bit-planes above the fraction: 1 to MAX_BITPLANES, or 0; */
+    bool wide;              /* up to MAX_CODED_BITPLANES */
     unsigned fraction_bits; /* below the point of magnitudes */
     uint8_t orientation, style;
 } block_shape;
@@ -37,10 +38,18 @@ typedef struct ebcot_block {
     uint64_t *refined;     /* refined before */
     uint64_t *valid;       /* inside the block */
     uint64_t *bits;        /* bit-plane p at bits + p * stripes * words */
-    uint32_t *magnitudes;  /* with fraction bits, in the order of the masks */
+    uint32_t *magnitudes;  /* with fraction bits, in the order of the masks; wide: a window of 31 bits */
 } ebcot_block;
 
-/* What a pass adds, in integers: with b = p + fraction_bits for bit-plane p, the squared error removed is
+/* Where bit-plane p is in the magnitudes that distortions are taken from: p + fraction_bits. Those of a wide
+ * block are shifted down by as much as brings this to 30. */
+enum { TOP_WINDOW_BIT = 30 };
+static inline unsigned distortion_bit(const block_shape *shape, unsigned plane) {
+    unsigned bit = plane + shape->fraction_bits;
+    return bit < TOP_WINDOW_BIT ? bit : TOP_WINDOW_BIT;
+}
+
+/* What a pass adds, in integers: with b = distortion_bit for bit-plane p, the squared error removed is
  * distortion * 2^(2 p - b - 2) quantiser steps squared (and more when the last plane is exact). */
 typedef struct pass_sums {
     int64_t distortion;
@@ -59,13 +68,18 @@ uint8_t *j2k_ebcot_cleanup(ebcot_block *block, unsigned plane, uint8_t *out, pas
 
 /* Take over sign-magnitude words in raster order, rows of `width`: make all masks and clear all states. */
 void j2k_ebcot_load(ebcot_block *block, const block_shape *shape, const uint32_t *samples);
+/* The same from words with their sign in bit 63; `scratch` has room for as many of 32 bits. Then the window
+ * of magnitudes has to be taken for every bit-plane before its first pass. */
+void j2k_ebcot_load_wide(ebcot_block *block, const block_shape *shape, const uint64_t *samples,
+                         uint32_t *scratch);
+void j2k_ebcot_take_window(ebcot_block *block, unsigned plane, const uint64_t *samples, uint32_t *scratch);
 
 /* ---- segments and passes ---- */
 
 /* Words that j2k_quantise_block may read or write behind a block's samples, and room for a code-block's
- * bytes: 2 bits for each of the 4096 * 32 decisions that there can be are 32 KiB; before each pass there
- * must be room for the worst that it can do, 22 KiB. */
-enum { SAMPLE_SLACK = 64, DATA_CAPACITY = 64 * 1024 };
+ * bytes: 2 bits for each of the 4096 * 32 decisions that there can be are 32 KiB, in a wide block twice as
+ * many; before each pass there must be room for the worst that it can do, 22 KiB. */
+enum { SAMPLE_SLACK = 64, DATA_CAPACITY = 64 * 1024, WIDE_DATA_CAPACITY = 128 * 1024 };
 
 /* Bits packed from the top of each byte; after FF the top bit of the next byte is 0 (D.6). */
 typedef struct raw_writer {
@@ -87,12 +101,15 @@ typedef struct block_coding {
     unsigned first_pass;
     uint8_t *start;
     raw_writer raw_bits;
-    mq_mark marks[MAX_PASSES];
+    mq_mark marks[MAX_WIDE_PASSES];
 } block_coding;
 
 /* Quantise a job's samples (rows of its width) and find out the shape; planes is 0 when all magnitudes
  * are. */
 j2k_status j2k_coding_load(const dsp_kernels *dsp, encode_job *job, uint32_t *samples, block_shape *shape);
+
+/* The same for a wide job (see j2k_block_is_wide), in words of 64 bits. */
+j2k_status j2k_coding_load_wide(encode_job *job, uint64_t *samples, block_shape *shape);
 
 /* Begin coding a block into data, up to data_end. Its passes are allocated in `out`. */
 j2k_status j2k_coding_begin(block_coding *coding, encode_job *job, const block_shape *shape, uint8_t *data,

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "bitops.h"
+#include "quant.h"
+
 /* The block that a lane works on: all its symbols are there, and passes before `pass` are coded. */
 typedef struct lane {
     block_coding coding;
@@ -226,6 +229,13 @@ static uint32_t estimate(const encode_job *job) {
     for (unsigned y = job->height / 2 % 8; y < job->height; y += 8, rows++) {
         const int32_t *integers = (const int32_t *)source->data + y * source->stride;
         const float *reals = (const float *)source->data + y * source->stride;
+        uint32_t words[1024];
+        if (source->wide) {
+            j2k_quantise_row_wide(source, y, job->width, 0, words);
+            for (unsigned x = 0; x < job->width; x++)
+                bits += bit_length32(words[x] & INT32_MAX);
+            continue;
+        }
         for (unsigned x = 0; x < job->width; x++) {
             float v = source->irreversible ? reals[x] * source->inverse_step : (float)integers[x];
             v = (v < 0 ? -v : v) + 1;

@@ -14,9 +14,10 @@
  * magnitude bits. */
 static unsigned fraction_bits(const encode_job *job) {
     enum { WANTED = 7 };
-    if (!job->source.irreversible || job->source.roi_shift || job->num_bitplanes >= 31)
+    unsigned planes = job->num_bitplanes < MAX_BITPLANES ? job->num_bitplanes : MAX_BITPLANES;
+    if (!job->source.irreversible || job->source.roi_shift)
         return 0;
-    return job->num_bitplanes + WANTED <= 31 ? WANTED : 31U - job->num_bitplanes;
+    return planes + WANTED <= 31 ? WANTED : 31U - planes;
 }
 
 /* Sum of squared magnitudes of at most `length` bits, in units of 2^shift squared. Integers wherever they
@@ -69,7 +70,36 @@ j2k_status j2k_coding_load(const dsp_kernels *dsp, encode_job *job, uint32_t *sa
     if (job->source.irreversible)
         job->energy = block_energy(samples, count, length, fraction + job->source.roi_shift);
     RETURN_IF(planes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
-    block_shape result = {job->width, job->height, planes, fraction, job->orientation, job->style};
+    block_shape result = {job->width, job->height, planes, false, fraction, job->orientation, job->style};
+    *shape = result;
+    return J2K_OK;
+}
+
+j2k_status j2k_coding_load_wide(encode_job *job, uint64_t *samples, block_shape *shape) {
+    enum { FRACTION = 7 }; /* real numbers have at most 37 bits above the point */
+    size_t count = (size_t)job->width * job->height;
+    RETURN_IF(!count || job->width > 1024 || job->height > 1024 || count > MAX_BLOCK_SIZE,
+              J2K_ERROR_INTERNAL);
+    bool real = job->source.irreversible;
+    unsigned fraction = real && !job->source.roi_shift ? FRACTION : 0;
+    uint64_t all = j2k_quantise_block_wide(&job->source, job->width, job->height, fraction, samples);
+    unsigned length = bit_length64(all), planes = length > fraction ? length - fraction : 0;
+    if (planes > job->num_bitplanes) {
+        RETURN_IF(!real, J2K_ERROR_UNSUPPORTED);
+        planes = job->num_bitplanes;
+        uint64_t largest = (UINT64_C(1) << (planes + fraction)) - 1, sign = ~(uint64_t)INT64_MAX;
+        for (size_t i = 0; i < count; i++)
+            if ((samples[i] & INT64_MAX) > largest)
+                samples[i] = (samples[i] & sign) | largest;
+    }
+    RETURN_IF(planes > MAX_CODED_BITPLANES, J2K_ERROR_UNSUPPORTED);
+    double energy = 0;
+    for (size_t i = 0; i < count && real; i++) {
+        double magnitude = (double)(samples[i] & INT64_MAX);
+        energy += magnitude * magnitude;
+    }
+    job->energy = ldexp(energy, -2 * (int)(fraction + job->source.roi_shift));
+    block_shape result = {job->width, job->height, planes, true, fraction, job->orientation, job->style};
     *shape = result;
     return J2K_OK;
 }
@@ -176,7 +206,7 @@ static double pass_reduction(const block_shape *shape, const block_source *sourc
     if (plane < roi_shift)
         return 0;
     int64_t distortion = sums->distortion;
-    unsigned b = plane + shape->fraction_bits;
+    unsigned b = distortion_bit(shape, plane);
     /* The last bit-plane makes integers exact: the half step that midpoints are off is removed as well. */
     if (!source->irreversible && plane == roi_shift)
         distortion += (int64_t)sums->coded << b;

@@ -126,6 +126,9 @@ j2k_status j2k_encode(j2k_context *context, const j2k_image *image, const j2k_en
     j2k_status status = encode_image(&e, &sink);
     if (status == J2K_ERROR_MEMORY && !context->diag.message[0])
         j2k_fail(&context->diag, status, "out of memory");
+    if (status == J2K_ERROR_UNSUPPORTED && !context->diag.message[0])
+        j2k_fail(&context->diag, status, "a code-block has more than %d bit-planes, ROI shift included",
+                 MAX_CODED_BITPLANES);
     if (status == J2K_OK)
         *size = sink.size;
     return status;

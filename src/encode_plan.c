@@ -52,9 +52,6 @@ static unsigned log2_exact(uint32_t v) {
     return n;
 }
 
-/* The largest depth for which 32-bit coefficients cannot overflow: the 5/3 and RCT add at most 4 bits. */
-enum { MAX_ENCODE_DEPTH = 26 };
-
 static j2k_status check_component(encoder *e, uint32_t index) {
     const j2k_image *image = e->image;
     const j2k_component *c = &image->components[index];
@@ -64,9 +61,6 @@ static j2k_status check_component(encoder *e, uint32_t index) {
         REFUSE("component %u: unknown sample type %d", index, (int)c->type);
     if (c->depth < 1 || c->depth > J2K_MAX_DEPTH || c->depth > 8 * sample_bytes(c->type))
         REFUSE("component %u: depth %u does not fit its sample type", index, c->depth);
-    if (c->depth > MAX_ENCODE_DEPTH)
-        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED, "component %u: depth %u exceeds %d bits",
-                        index, c->depth, MAX_ENCODE_DEPTH);
     if (c->dx < 1 || c->dx > 255 || c->dy < 1 || c->dy > 255)
         REFUSE("component %u: subsampling %u x %u is not in 1 to 255", index, c->dx, c->dy);
     rect area = {image->x0, image->y0, image->x1, image->y1};
@@ -376,7 +370,7 @@ static double choose_base_step(const encoder *e) {
 
 /* Steps that make an error of one step in any subband weigh the same in the image (E.1, J.8): inversely to
  * the norm of the subband's synthesis basis. Reversible subbands only need their exponent: depth + gain
- * (E-4). */
+ * (E-4), or the largest that the field holds; guard bits make up for the rest (see fit_guard_bits). */
 static void plan_quantisation(const encoder *e, uint32_t component, quantisation *q) {
     unsigned depth = e->image->components[component].depth,
              levels = e->cs.components[component].coding.levels;
@@ -389,7 +383,7 @@ static void plan_quantisation(const encoder *e, uint32_t component, quantisation
         unsigned orientation = i == 0 ? BAND_LL : (i - 1) % 3 + 1;
         unsigned level = i == 0 ? levels : levels - (i - 1) / 3;
         if (!e->irreversible) {
-            q->exponent[i] = (uint8_t)(depth + subband_gain(orientation));
+            q->exponent[i] = (uint8_t)min_u32(depth + subband_gain(orientation), 31);
             q->mantissa[i] = 0;
         } else if (q->kind == QUANT_DERIVED && i > 0) { /* equation E-5 */
             q->exponent[i] = (uint8_t)(q->exponent[0] - levels + level);

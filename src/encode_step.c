@@ -36,8 +36,9 @@ static void count_band(const subband *band, double share, histogram *h) {
     float scale = (float)(sqrt(band->weight) / band->step);
     for (uint32_t y = 0; y < height; y += every) {
         const float *row = (const float *)p->data + (ptrdiff_t)y * p->stride;
+        const double *wide_row = (const double *)p->data + (ptrdiff_t)y * p->stride;
         for (uint32_t x = 0; x < width; x++) {
-            float magnitude = fabsf(row[x]) * scale;
+            float magnitude = fabsf(p->wide ? (float)wide_row[x] : row[x]) * scale;
             uint32_t bits;
             memcpy(&bits, &magnitude, sizeof bits);
             h->bins[bits >> (23 - MANTISSA_BITS)] += share * every;

@@ -1,8 +1,10 @@
-/* Sample views: rows of the caller's image to and from the engine's 32-bit rows, level shift and clamping
+/* Sample views: rows of the caller's image to and from the engine's rows, level shift and clamping
  * included. SPDX-License-Identifier: BSD-3-Clause */
 #include "image.h"
 
 #include <string.h>
+
+#include "colour.h"
 
 enum { CHUNK = 512 }; /* samples converted at once where a row needs two steps */
 
@@ -408,6 +410,71 @@ void j2k_store_colour_float(const dsp_kernels *dsp, const j2k_component c[3], ui
             if (c[k].data)
                 j2k_store_row_float(dsp, &c[k], x0 + done, y, count, rows[k]);
         done += count;
+    }
+}
+
+/* ---- wide components: samples less the level shift still are 32-bit numbers ---- */
+
+static int32_t clamp_wide(int64_t x) {
+    return x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : (int32_t)x;
+}
+
+/* To nearest, half away from zero; NaN gives the lower limit. */
+static int32_t round_wide(double x) {
+    if (!(x > INT32_MIN))
+        return INT32_MIN;
+    const double half = 0.49999999999999994; /* see float_to_int_c */
+    return x >= INT32_MAX ? INT32_MAX : (int32_t)(x < 0 ? x - half : x + half);
+}
+
+static void load_row_wide(const dsp_kernels *dsp, const j2k_component *c, uint32_t x0, uint32_t y, uint32_t n,
+                          bool reversible, void *out) {
+    int32_t samples[CHUNK];
+    for (uint32_t done = 0, count; done < n; done += count) {
+        count = n - done < CHUNK ? n - done : CHUNK;
+        j2k_load_row_int(dsp, c, x0 + done, y, count, samples);
+        for (uint32_t i = 0; i < count && reversible; i++)
+            ((int64_t *)out)[done + i] = samples[i];
+        for (uint32_t i = 0; i < count && !reversible; i++)
+            ((double *)out)[done + i] = samples[i];
+    }
+}
+
+void j2k_load_wide(const dsp_kernels *dsp, const j2k_component *c, uint32_t count, uint32_t x0, uint32_t y,
+                   uint32_t n, bool reversible, void *const rows[3]) {
+    for (uint32_t k = 0; k < count; k++)
+        load_row_wide(dsp, &c[k], x0, y, n, reversible, rows[k]);
+    if (count == 3 && reversible)
+        j2k_rct_forward_wide(rows[0], rows[1], rows[2], n);
+    else if (count == 3)
+        j2k_ict_forward_wide(rows[0], rows[1], rows[2], n);
+}
+
+/* A chunk's worth of a row, which is stored and may be changed. */
+typedef union wide_chunk {
+    int64_t integers[CHUNK];
+    double reals[CHUNK];
+} wide_chunk;
+
+void j2k_store_wide(const dsp_kernels *dsp, const j2k_component *c, uint32_t count, uint32_t x0, uint32_t y,
+                    uint32_t n, bool reversible, const void *const rows[3]) {
+    wide_chunk chunk[3];
+    int32_t samples[CHUNK];
+    for (uint32_t done = 0, part; done < n; done += part) {
+        part = n - done < CHUNK ? n - done : CHUNK;
+        for (uint32_t k = 0; k < count; k++)
+            memcpy(&chunk[k], (const char *)rows[k] + 8 * (size_t)done, 8 * (size_t)part);
+        if (count == 3 && reversible)
+            j2k_rct_inverse_wide(chunk[0].integers, chunk[1].integers, chunk[2].integers, part);
+        else if (count == 3)
+            j2k_ict_inverse_wide(chunk[0].reals, chunk[1].reals, chunk[2].reals, part);
+        for (uint32_t k = 0; k < count; k++) {
+            if (!c[k].data)
+                continue;
+            for (uint32_t i = 0; i < part; i++)
+                samples[i] = reversible ? clamp_wide(chunk[k].integers[i]) : round_wide(chunk[k].reals[i]);
+            j2k_store_row_int(dsp, &c[k], x0 + done, y, part, samples);
+        }
     }
 }
 

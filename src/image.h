@@ -1,4 +1,4 @@
-/* Sample views: rows of the caller's image to and from the engine's 32-bit rows, level shift and clamping
+/* Sample views: rows of the caller's image to and from the engine's rows, level shift and clamping
  * included. SPDX-License-Identifier: BSD-3-Clause */
 #ifndef J2K_IMAGE_H
 #define J2K_IMAGE_H
@@ -32,6 +32,12 @@ void j2k_store_colour_int(const dsp_kernels *dsp, const j2k_component c[3], uint
                           uint32_t n, const int32_t *c0, const int32_t *c1, const int32_t *c2);
 void j2k_store_colour_float(const dsp_kernels *dsp, const j2k_component c[3], uint32_t x0, uint32_t y,
                             uint32_t n, const float *c0, const float *c1, const float *c2);
+
+/* The same for wide components, one or three with their transform: rows of int64_t (reversible) or double. */
+void j2k_load_wide(const dsp_kernels *dsp, const j2k_component *c, uint32_t count, uint32_t x0, uint32_t y,
+                   uint32_t n, bool reversible, void *const rows[3]);
+void j2k_store_wide(const dsp_kernels *dsp, const j2k_component *c, uint32_t count, uint32_t x0, uint32_t y,
+                    uint32_t n, bool reversible, const void *const rows[3]);
 
 /* Store the same sample (before the level shift is undone: 0 gives mid-grey) for tiles that are missing. */
 void j2k_fill_row(const j2k_component *c, uint32_t x0, uint32_t y, uint32_t n);

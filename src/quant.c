@@ -89,8 +89,12 @@ uint32_t j2k_quantise_block(const dsp_kernels *dsp, const block_source *source, 
     const float scale = source->inverse_step * (float)(1u << fraction_bits);
     uint32_t all = 0;
     for (unsigned y = 0; y < height; y++, out += out_stride) {
-        uint32_t row;
-        if (source->irreversible)
+        uint32_t row = 0;
+        if (source->wide) {
+            j2k_quantise_row_wide(source, y, width, fraction_bits, out);
+            for (unsigned x = 0; x < width; x++)
+                row |= out[x] & INT32_MAX;
+        } else if (source->irreversible)
             row =
                 kernels->quantise_float((const float *)source->data + y * source->stride, scale, width, out);
         else
@@ -118,7 +122,9 @@ void j2k_dequantise_block(const dsp_kernels *dsp, const block_sink *sink, const 
                 row = shifted;
             }
             ptrdiff_t to = (ptrdiff_t)y * sink->stride + (ptrdiff_t)x;
-            if (sink->irreversible)
+            if (sink->wide)
+                j2k_dequantise_row_wide(sink, y, x, row, n);
+            else if (sink->irreversible)
                 kernels->dequantise_float(row, sink->step * 0.5f, n, (float *)sink->data + to);
             else
                 kernels->dequantise_int(row, n, (int32_t *)sink->data + to);
@@ -127,10 +133,10 @@ void j2k_dequantise_block(const dsp_kernels *dsp, const block_sink *sink, const 
 }
 
 void j2k_zero_block(const block_sink *sink) {
-    int32_t *row = sink->data; /* zero has the same bits as a float */
-    for (unsigned y = 0; y < sink->height; y++)
+    const size_t element = element_size(sink->wide);
+    for (unsigned y = 0; y < sink->height; y++) /* real zeros have the same bits */
         if (sink->width)
-            memset(row + (ptrdiff_t)y * sink->stride, 0, 4 * (size_t)sink->width);
+            memset((char *)sink->data + (ptrdiff_t)(element * y) * sink->stride, 0, element * sink->width);
 }
 
 /* ---- step sizes ---- */

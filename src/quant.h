@@ -18,6 +18,21 @@ uint32_t j2k_quantise_block(const dsp_kernels *dsp, const block_source *source, 
  * magnitudes >= 2^roi_shift are shifted down (H.1). */
 void j2k_dequantise_block(const dsp_kernels *dsp, const block_sink *sink, const int32_t *in,
                           ptrdiff_t in_stride);
+/* The same where more than MAX_BITPLANES bit-planes need 64 bits; rows lie without gaps when loaded, and
+ * words have their sign in bit 63 and saturate at 2^63 - 1. Real magnitudes are limited to less than 2^62. */
+uint64_t j2k_quantise_block_wide(const block_source *source, unsigned width, unsigned height,
+                                 unsigned fraction_bits, uint64_t *out);
+void j2k_dequantise_block_wide(const block_sink *sink, const int64_t *in, ptrdiff_t in_stride);
+/* Whether a job needs that: decided by its coefficients, not by the bit-planes that it might have. */
+bool j2k_block_is_wide(const encode_job *job);
+
+/* A row between wide coefficients and 32-bit integers, ROI shift not included; `in` goes to the elements from
+ * `first` on. */
+void j2k_quantise_row_wide(const block_source *source, unsigned y, unsigned width, unsigned fraction_bits,
+                           uint32_t *out);
+void j2k_dequantise_row_wide(const block_sink *sink, unsigned y, unsigned first, const int32_t *in,
+                             unsigned n);
+
 /* Store zeros for a block without passes. */
 void j2k_zero_block(const block_sink *sink);
 

@@ -89,6 +89,33 @@ static size_t precinct_count(const resolution *res) {
     return (size_t)res->num_precincts_x * res->num_precincts_y;
 }
 
+/* Whether 32-bit elements could not hold what an encoder makes of samples of this depth.
+ *
+ * Reversible: samples of d bits are at most 2^(d-1) after the level shift, the differences of the RCT 2^d.
+ * The 5/3 in both directions multiplies that by at most 8.22, the largest sum of absolute values of a
+ * subband's analysis filter (HH of many levels; LL 2.95, HL and LH 4.92), and roundings add a few units. With
+ * 27 bits, one for the RCT included, coefficients stay below 2^29.1 and sums of two below 2^31. 64 bits hold
+ * 2^35.1, which 32-bit samples come to with the RCT, as well as the 2^60 that code-blocks can have at most.
+ *
+ * Irreversible: a float holds samples of 24 bits exactly, and its rounding errors then stay about 140 dB
+ * below the peak; doubles have room for everything else.
+ *
+ * What a stream that no encoder made makes of them is undefined but harmless: integers wrap around. */
+static bool component_is_wide(unsigned depth, bool reversible, bool transformed) {
+    return reversible ? depth + transformed > 27 : depth > 24;
+}
+
+/* Components that go through a colour transform together have elements of the same size. */
+static bool plan_wide(const tile_builder *b, uint32_t component, const component_style *styles) {
+    const bool transformed = b->tile->style->colour_transform && component < 3;
+    const uint32_t first = transformed ? 0 : component;
+    const uint32_t end = transformed ? min_u32(3, b->siz->num_components) : component + 1;
+    bool wide = false;
+    for (uint32_t c = first; c < end; c++)
+        wide |= component_is_wide(b->siz->components[c].depth, styles[c].coding.reversible, transformed);
+    return wide;
+}
+
 static j2k_status build_component(const tile_builder *b, uint32_t component, const component_style *style) {
     tile_component *tc = &b->tile->components[component];
     const component_siz *siz = &b->siz->components[component];
@@ -129,8 +156,10 @@ j2k_status j2k_tile_build(tile *t, const image_siz *siz, uint32_t index, const t
     t->num_components = siz->num_components;
     t->components = ARENA_ALLOC_ZERO(memory, tile_component, siz->num_components);
     j2k_status status = t->components ? J2K_OK : J2K_ERROR_MEMORY;
-    for (uint32_t c = 0; c < siz->num_components && status == J2K_OK; c++)
+    for (uint32_t c = 0; c < siz->num_components && status == J2K_OK; c++) {
         status = build_component(&builder, c, &components[c]);
+        t->components[c].wide = plan_wide(&builder, c, components);
+    }
     if (status == J2K_ERROR_MEMORY)
         return j2k_fail(diag, status, "tile %u: no memory for its structure", (unsigned)index);
     return status;

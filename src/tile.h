@@ -9,15 +9,22 @@
 #include "geometry.h"
 #include "tagtree.h"
 
-/* Coefficients or samples of one rectangle, 32 bits each: int32_t on the reversible path, float on the
- * irreversible one. Element (x, y), in the coordinates of the subband or resolution it belongs to, is at data
+/* Coefficients or samples of one rectangle: int32_t on the reversible path, float on the irreversible one; in
+ * wide tile-components int64_t and double. Element (x, y), in the coordinates of the subband or resolution it
+ * belongs to, is at data
  * + (y - area.y0) * stride + (x - area.x0). Rows are aligned to 64 bytes and may be read (not written) up to
  * 64 bytes past their end. */
 typedef struct plane {
     void *data;
     ptrdiff_t stride; /* in elements */
     rect area;        /* what is stored: the window of the subband or resolution */
+    bool wide;
 } plane;
+
+/* Bytes of an element of a plane or row. */
+static inline size_t element_size(bool wide) {
+    return wide ? 8 : 4;
+}
 
 /* Encoder: the state of a code-block after one of its coding passes. */
 typedef struct coding_pass {
@@ -108,6 +115,7 @@ typedef struct tile_component {
     const component_style *style;
     uint8_t num_resolutions;    /* levels + 1 */
     uint8_t wanted_resolutions; /* num_resolutions - reduce, at least 1 */
+    bool wide;                  /* its planes have elements of 64 bits: see component_is_wide in tile.c */
     bool wanted;                /* false: its packets are parsed but nothing is decoded */
     rect window; /* what is wanted of resolutions[wanted_resolutions - 1], in its coordinates */
     resolution *resolutions;

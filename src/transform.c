@@ -36,18 +36,19 @@ static component_group group_at(const tile *t, uint32_t index) {
 }
 
 static void *plane_row(plane p, uint32_t y) {
-    return (char *)p.data + (ptrdiff_t)(y - p.area.y0) * p.stride * 4;
+    return (char *)p.data + (ptrdiff_t)(y - p.area.y0) * p.stride * (ptrdiff_t)element_size(p.wide);
 }
 
-static j2k_status plane_alloc(plane *p, rect area, arena *memory) {
+static j2k_status plane_alloc(plane *p, rect area, bool wide, arena *memory) {
     uint64_t stride = ((uint64_t)rect_width(area) + 15) / 16 * 16;
     if (stride % 1024 == 0) /* whole pages: rows would fall on the same cache sets */
         stride += 16;
     uint64_t elements = stride * rect_height(area) + 16;
-    RETURN_IF(elements > SIZE_MAX / 4, J2K_ERROR_MEMORY);
+    RETURN_IF(elements > SIZE_MAX / 8, J2K_ERROR_MEMORY);
     p->area = area;
     p->stride = (ptrdiff_t)stride;
-    p->data = j2k_arena_alloc(memory, (size_t)elements, 4);
+    p->wide = wide;
+    p->data = j2k_arena_alloc(memory, (size_t)elements, element_size(wide));
     return p->data ? J2K_OK : J2K_ERROR_MEMORY;
 }
 
@@ -63,12 +64,12 @@ static void stripe_bounds(uint32_t y0, uint32_t y1, uint32_t index, uint32_t cou
 }
 
 /* Set num_stripes and the scratch of a pass over levels of at most this width
- * and height. */
-static j2k_status pass_setup(row_pass *pass, uint32_t width, uint32_t height) {
+ * and height; wide: some of them are. */
+static j2k_status pass_setup(row_pass *pass, uint32_t width, uint32_t height, bool wide) {
     unsigned workers = pass->context->num_workers;
     uint32_t stripes = height / MIN_STRIPE_ROWS;
     pass->num_stripes = workers == 1 ? 1 : max_u32(1, min_u32(stripes, workers * STRIPES_PER_WORKER));
-    pass->dwt_size = (j2k_dwt_scratch_size(width) + 63) / 64 * 64;
+    pass->dwt_size = (j2k_dwt_scratch_size(width, wide) + 63) / 64 * 64;
     pass->scratch_size = 3 * pass->dwt_size;
     pass->scratch = j2k_arena_alloc(&pass->context->work, workers, pass->scratch_size);
     return pass->scratch ? J2K_OK : J2K_ERROR_MEMORY;
@@ -86,11 +87,11 @@ static j2k_status forward_allocate(tile *t, arena *memory) {
         for (unsigned r = 0; r < tc->num_resolutions; r++) {
             resolution *res = &tc->resolutions[r];
             for (unsigned b = 0; b < res->num_bands; b++)
-                TRY(plane_alloc(&res->bands[b].coefficients, res->bands[b].area, memory));
+                TRY(plane_alloc(&res->bands[b].coefficients, res->bands[b].area, tc->wide, memory));
             if (r == 0)
                 res->samples = res->bands[0].coefficients;
             else if (r + 1u < tc->num_resolutions)
-                TRY(plane_alloc(&res->samples, res->area, memory));
+                TRY(plane_alloc(&res->samples, res->area, tc->wide, memory));
         }
     }
     return J2K_OK;
@@ -105,7 +106,8 @@ static void forward_begin(const row_pass *pass, const tile_component *tc, unsign
     f->hl = res->bands[0].coefficients;
     f->lh = res->bands[1].coefficients;
     f->hh = res->bands[2].coefficients;
-    j2k_dwt_forward_begin(f, pass->context->dsp, tc->style->coding.reversible, res->area, from, to, scratch);
+    j2k_dwt_forward_begin(f, pass->context->dsp, tc->style->coding.reversible, tc->wide, res->area, from, to,
+                          scratch);
 }
 
 /* Row y of a group of components, colour transform included. */
@@ -117,7 +119,9 @@ static void load_rows(const row_pass *pass, component_group g, uint32_t y, void 
     const bool reversible = tc->style->coding.reversible;
     uint32_t x = tc->area.x0 - origin.x0, n = rect_width(tc->area);
     y -= origin.y0;
-    if (g.count == 3 && reversible)
+    if (tc->wide)
+        j2k_load_wide(dsp, views, g.count, x, y, n, reversible, rows);
+    else if (g.count == 3 && reversible)
         j2k_load_colour_int(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
     else if (g.count == 3)
         j2k_load_colour_float(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
@@ -179,6 +183,13 @@ static void forward_level_task(void *user, size_t index, unsigned worker) {
     }
 }
 
+static bool any_wide(const tile *t) {
+    bool wide = false;
+    for (uint32_t c = 0; c < t->num_components; c++)
+        wide |= t->components[c].wide;
+    return wide;
+}
+
 /* Widest and highest resolution `depth` levels below the top one, and how many
  * levels there are at most. */
 static void largest_level(const tile *t, unsigned depth, uint32_t *width, uint32_t *height,
@@ -202,7 +213,7 @@ j2k_status j2k_tile_forward(j2k_context *context, tile *t, image_window window) 
     unsigned levels;
     largest_level(t, 0, &width, &height, &levels);
     row_pass pass = {.context = context, .t = t, .window = window};
-    TRY(pass_setup(&pass, width, height));
+    TRY(pass_setup(&pass, width, height, any_wide(t)));
     j2k_parallel_for(context->pool, (size_t)num_groups(t) * pass.num_stripes, forward_image_task, &pass);
     for (pass.depth = 1; pass.depth < levels; pass.depth++) {
         largest_level(t, pass.depth, &width, &height, &levels);
@@ -242,9 +253,9 @@ static j2k_status component_prepare(tile_component *tc, arena *memory) {
     for (int r = tc->wanted_resolutions - 1; r >= 0; r--) {
         resolution *res = &tc->resolutions[r];
         if (r && r + 1 < tc->wanted_resolutions)
-            TRY(plane_alloc(&res->samples, res->samples.area, memory));
+            TRY(plane_alloc(&res->samples, res->samples.area, tc->wide, memory));
         for (unsigned b = 0; b < res->num_bands; b++)
-            TRY(plane_alloc(&res->bands[b].coefficients, res->bands[b].coefficients.area, memory));
+            TRY(plane_alloc(&res->bands[b].coefficients, res->bands[b].coefficients.area, tc->wide, memory));
         if (r == 0)
             res->samples = res->bands[0].coefficients;
     }
@@ -264,7 +275,7 @@ static void inverse_begin(const row_pass *pass, const tile_component *tc, unsign
     const resolution *res = &tc->resolutions[r];
     window.y0 = from;
     window.y1 = to;
-    j2k_dwt_inverse_begin(v, pass->context->dsp, tc->style->coding.reversible, res->area, window,
+    j2k_dwt_inverse_begin(v, pass->context->dsp, tc->style->coding.reversible, tc->wide, res->area, window,
                           tc->resolutions[r - 1].samples, res->bands[0].coefficients,
                           res->bands[1].coefficients, res->bands[2].coefficients, scratch);
 }
@@ -297,7 +308,9 @@ static void store_rows(const row_pass *pass, component_group g, uint32_t y, cons
     const bool reversible = tc->style->coding.reversible;
     uint32_t x = tc->window.x0 - origin.x0, n = rect_width(tc->window);
     y -= origin.y0;
-    if (g.count == 3 && reversible)
+    if (tc->wide)
+        j2k_store_wide(dsp, views, g.count, x, y, n, reversible, rows);
+    else if (g.count == 3 && reversible)
         j2k_store_colour_int(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
     else if (g.count == 3)
         j2k_store_colour_float(dsp, views, x, y, n, rows[0], rows[1], rows[2]);
@@ -349,7 +362,7 @@ j2k_status j2k_tile_inverse(j2k_context *context, tile *t, image_window window) 
              r++) /* windows of lower levels may be wider by a margin */
             width = max_u32(width, rect_width(tc->resolutions[r].samples.area));
     }
-    TRY(pass_setup(&pass, width, height));
+    TRY(pass_setup(&pass, width, height, any_wide(t)));
     uint32_t stripes = pass.num_stripes;
     for (pass.level = 1; pass.level + 1 < levels; pass.level++) {
         pass.num_stripes =

@@ -364,7 +364,7 @@ static void bench_image_make(bench_image *b, uint32_t width, uint32_t height, un
                 b->bands[c][r][o - 1] = bench_plane(subband_rect(b->areas[r + 1], 1, o & 1, o >> 1));
             b->samples[c][r] = bench_plane(b->areas[r]);
         }
-        b->scratch[c] = check_alloc(j2k_dwt_scratch_size(width) + 64);
+        b->scratch[c] = check_alloc(j2k_dwt_scratch_size(width, false) + 64);
         b->scratch[c] = (char *)b->scratch[c] + (64 - (uintptr_t)b->scratch[c] % 64);
     }
 }
@@ -373,7 +373,7 @@ static void begin_level(bench_image *b, const dsp_kernels *k, bool reversible, u
                         dwt_forward *f) {
     f->ll = b->samples[c][r - 1];
     f->hl = b->bands[c][r - 1][0], f->lh = b->bands[c][r - 1][1], f->hh = b->bands[c][r - 1][2];
-    j2k_dwt_forward_begin(f, k, reversible, b->areas[r], b->areas[r].y0, b->areas[r].y1, b->scratch[c]);
+    j2k_dwt_forward_begin(f, k, reversible, false, b->areas[r], b->areas[r].y0, b->areas[r].y1, b->scratch[c]);
 }
 
 static void bench_forward(bench_image *b, const dsp_kernels *k, bool reversible) {
@@ -407,7 +407,7 @@ static void bench_forward(bench_image *b, const dsp_kernels *k, bool reversible)
 
 static void begin_inverse(bench_image *b, const dsp_kernels *k, bool reversible, unsigned c, unsigned r,
                           dwt_inverse *v) {
-    j2k_dwt_inverse_begin(v, k, reversible, b->areas[r], b->areas[r], b->samples[c][r - 1],
+    j2k_dwt_inverse_begin(v, k, reversible, false, b->areas[r], b->areas[r], b->samples[c][r - 1],
                           b->bands[c][r - 1][0], b->bands[c][r - 1][1], b->bands[c][r - 1][2], b->scratch[c]);
 }
 

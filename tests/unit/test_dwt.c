@@ -182,7 +182,7 @@ typedef struct scratch {
 
 static scratch scratch_for(uint32_t width) {
     scratch s;
-    size_t size = j2k_dwt_scratch_size(width);
+    size_t size = j2k_dwt_scratch_size(width, false);
     s.memory = check_alloc(size + 64);
     size_t skip = 64 - (uintptr_t)s.memory % 64;
     s.aligned = (char *)s.memory + skip;
@@ -206,7 +206,7 @@ static void run_forward(const dsp_kernels *dsp, bool reversible, rect area, cons
         uint32_t y1 = stripe && area.y1 - y0 > stripe ? even_below(y0 + stripe) : area.y1;
         dwt_forward f;
         f.ll = bands[0].plane, f.hl = bands[1].plane, f.lh = bands[2].plane, f.hh = bands[3].plane;
-        j2k_dwt_forward_begin(&f, dsp, reversible, area, y0, y1, s.aligned);
+        j2k_dwt_forward_begin(&f, dsp, reversible, false, area, y0, y1, s.aligned);
         CHECK(f.next_row >= area.y0 && f.end_row <= area.y1, "rows %u..%u", f.next_row, f.end_row);
         while (f.next_row < f.end_row) {
             const int32_t *source = image + (f.next_row - area.y0) * w;
@@ -236,7 +236,7 @@ static void run_inverse(const dsp_kernels *dsp, bool reversible, rect area, rect
         rect part = window;
         part.y0 = y0, part.y1 = y1;
         dwt_inverse v;
-        j2k_dwt_inverse_begin(&v, dsp, reversible, area, part, bands[0].plane, bands[1].plane, bands[2].plane,
+        j2k_dwt_inverse_begin(&v, dsp, reversible, false, area, part, bands[0].plane, bands[1].plane, bands[2].plane,
                               bands[3].plane, s.aligned);
         for (uint32_t y = y0; y < y1; y++) {
             row[w] = PATTERN;
