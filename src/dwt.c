@@ -127,20 +127,20 @@ static void *lifting_row(const dwt_lifting *l, uint64_t y) {
 
 /* ---- elements of 32 and 64 bits ---- */
 
-#define INT          int32_t
-#define REAL         float
-#define NAME(x)      x##_c
-#define KERNEL(l, x) (l)->kernels->x
-#define ADD          wrap_add
-#define SUB          wrap_sub
+#define INT             int32_t
+#define REAL            float
+#define NAME(x)         x##_c
+#define CALL(l, x, ...) (l)->kernels->x(__VA_ARGS__)
+#define ADD             wrap_add
+#define SUB             wrap_sub
 #include "dwt_body.h"
 
-#define INT          int64_t
-#define REAL         double
-#define NAME(x)      x##_wide
-#define KERNEL(l, x) x##_wide
-#define ADD          wrap_add64
-#define SUB          wrap_sub64
+#define INT             int64_t
+#define REAL            double
+#define NAME(x)         x##_wide
+#define CALL(l, x, ...) x##_wide(__VA_ARGS__)
+#define ADD             wrap_add64
+#define SUB             wrap_sub64
 #include "dwt_body.h"
 
 const dwt_kernels j2k_dwt_c = {

@@ -1,8 +1,9 @@
 /* What the wavelet transform does to the elements of rows: included by dwt.c once for 32-bit elements (INT
  * int32_t, REAL float) and once for 64-bit ones (int64_t, double). SPDX-License-Identifier: BSD-3-Clause */
 
-/* Also to be defined: NAME(x), the name of a function or table here; KERNEL(l, x), the kernel x that the
- * lifting l uses; ADD and SUB, sums of INT that wrap around. All of them are undefined at the end. */
+/* Also to be defined: NAME(x), the name of a function or table here; CALL(l, x, ...), a call of the kernel x
+ * that the lifting l uses; ADD and SUB, sums of INT that wrap around. All of them are undefined at the end.
+ */
 
 enum { NAME(element_size) = sizeof(INT) };
 #define SIZE NAME(element_size)
@@ -168,11 +169,15 @@ static void NAME(lifting_step)(const dwt_lifting *l, unsigned k, uint64_t y) {
     const void *a = lifting_row(l, y > l->first ? y - 1 : y + 1);
     const void *b = lifting_row(l, y + 1 < l->end ? y + 1 : y - 1);
     if (!l->reversible)
-        KERNEL(l, lift97)(x, a, b, l->first_odd ? NAME(FORWARD_97)[k] : NAME(INVERSE_97)[k], l->width);
+        CALL(l, lift97, x, a, b, l->first_odd ? NAME(FORWARD_97)[k] : NAME(INVERSE_97)[k], l->width);
+    else if (l->first_odd && k == 0)
+        CALL(l, predict53, x, a, b, l->width);
     else if (l->first_odd)
-        (k == 0 ? KERNEL(l, predict53) : KERNEL(l, update53))(x, a, b, l->width);
+        CALL(l, update53, x, a, b, l->width);
+    else if (k == 0)
+        CALL(l, undo_update53, x, a, b, l->width);
     else
-        (k == 0 ? KERNEL(l, undo_update53) : KERNEL(l, undo_predict53))(x, a, b, l->width);
+        CALL(l, undo_predict53, x, a, b, l->width);
 }
 
 /* All steps that row y, one of those that the second step changes, makes possible. y may lie beyond the end:
@@ -181,18 +186,15 @@ static void NAME(lifting_chain)(const dwt_lifting *l, uint64_t y) {
     const unsigned steps = l->num_steps;
     if (y < l->end && y >= (uint64_t)l->first + steps + 1) {
         if (!l->reversible)
-            KERNEL(l, chain97)
-            (lifting_row(l, y), lifting_row(l, y - 1), lifting_row(l, y - 2), lifting_row(l, y - 3),
-             lifting_row(l, y - 4), lifting_row(l, y - 5), l->first_odd ? NAME(FORWARD_97) : NAME(INVERSE_97),
-             l->width);
+            CALL(l, chain97, lifting_row(l, y), lifting_row(l, y - 1), lifting_row(l, y - 2),
+                 lifting_row(l, y - 3), lifting_row(l, y - 4), lifting_row(l, y - 5),
+                 l->first_odd ? NAME(FORWARD_97) : NAME(INVERSE_97), l->width);
         else if (l->first_odd)
-            KERNEL(l, forward53)
-            (lifting_row(l, y - 2), lifting_row(l, y - 1), lifting_row(l, y - 3), lifting_row(l, y),
-             l->width);
+            CALL(l, forward53, lifting_row(l, y - 2), lifting_row(l, y - 1), lifting_row(l, y - 3),
+                 lifting_row(l, y), l->width);
         else
-            KERNEL(l, inverse53)
-            (lifting_row(l, y - 1), lifting_row(l, y - 2), lifting_row(l, y - 3), lifting_row(l, y),
-             l->width);
+            CALL(l, inverse53, lifting_row(l, y - 1), lifting_row(l, y - 2), lifting_row(l, y - 3),
+                 lifting_row(l, y), l->width);
         return;
     }
     for (unsigned k = 0; k < steps; k++)
@@ -228,7 +230,7 @@ static void NAME(forward_emit)(dwt_forward *f, uint32_t y) {
             return;
         }
         NAME(extend_row)(x, l->width);
-        KERNEL(l, forward53_row)(buffer_row(l, y), parity, num_low, num_high, low, high);
+        CALL(l, forward53_row, buffer_row(l, y), parity, num_low, num_high, low, high);
         return;
     }
 
@@ -245,8 +247,8 @@ static void NAME(forward_emit)(dwt_forward *f, uint32_t y) {
         return;
     }
     NAME(extend_row)(x, l->width);
-    KERNEL(l, forward97_row)
-    (buffer_row(l, y), parity, num_low, num_high, low, high, low_scale, high_scale, l->even, l->odd);
+    CALL(l, forward97_row, buffer_row(l, y), parity, num_low, num_high, low, high, low_scale, high_scale,
+         l->even, l->odd);
 }
 
 /* Row y of the level from its two bands, horizontally transformed. */
@@ -268,7 +270,7 @@ static void NAME(inverse_load)(dwt_inverse *v, uint32_t y) {
             memcpy((INT *)l->even + parity, low, SIZE * num_low);
             memcpy(l->odd, high, SIZE * num_high);
             NAME(extend_half_rows)(l->even, l->odd, parity, l->width);
-            KERNEL(l, inverse53_row)(l->even, l->odd, (parity + (size_t)l->width + 1) / 2, buffer_row(l, y));
+            CALL(l, inverse53_row, l->even, l->odd, (parity + (size_t)l->width + 1) / 2, buffer_row(l, y));
         }
         if (row_alone && is_high)
             for (uint32_t i = 0; i < l->width; i++)
@@ -284,16 +286,16 @@ static void NAME(inverse_load)(dwt_inverse *v, uint32_t y) {
         *(REAL *)x = parity ? *(const REAL *)high * high_scale : *(const REAL *)low * low_scale;
         return;
     }
-    KERNEL(l, scale)(low, low_scale, num_low, (REAL *)l->even + parity);
-    KERNEL(l, scale)(high, high_scale, num_high, l->odd);
+    CALL(l, scale, low, low_scale, num_low, (REAL *)l->even + parity);
+    CALL(l, scale, high, high_scale, num_high, l->odd);
     NAME(extend_half_rows)(l->even, l->odd, parity, l->width);
-    KERNEL(l, inverse97_row)(l->even, l->odd, (parity + (size_t)l->width + 1) / 2, buffer_row(l, y));
+    CALL(l, inverse97_row, l->even, l->odd, (parity + (size_t)l->width + 1) / 2, buffer_row(l, y));
 }
 
 #undef INT
 #undef REAL
 #undef NAME
-#undef KERNEL
+#undef CALL
 #undef ADD
 #undef SUB
 #undef SIZE

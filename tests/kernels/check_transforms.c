@@ -373,7 +373,8 @@ static void begin_level(bench_image *b, const dsp_kernels *k, bool reversible, u
                         dwt_forward *f) {
     f->ll = b->samples[c][r - 1];
     f->hl = b->bands[c][r - 1][0], f->lh = b->bands[c][r - 1][1], f->hh = b->bands[c][r - 1][2];
-    j2k_dwt_forward_begin(f, k, reversible, false, b->areas[r], b->areas[r].y0, b->areas[r].y1, b->scratch[c]);
+    j2k_dwt_forward_begin(f, k, reversible, false, b->areas[r], b->areas[r].y0, b->areas[r].y1,
+                          b->scratch[c]);
 }
 
 static void bench_forward(bench_image *b, const dsp_kernels *k, bool reversible) {

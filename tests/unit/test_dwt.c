@@ -236,8 +236,8 @@ static void run_inverse(const dsp_kernels *dsp, bool reversible, rect area, rect
         rect part = window;
         part.y0 = y0, part.y1 = y1;
         dwt_inverse v;
-        j2k_dwt_inverse_begin(&v, dsp, reversible, false, area, part, bands[0].plane, bands[1].plane, bands[2].plane,
-                              bands[3].plane, s.aligned);
+        j2k_dwt_inverse_begin(&v, dsp, reversible, false, area, part, bands[0].plane, bands[1].plane,
+                              bands[2].plane, bands[3].plane, s.aligned);
         for (uint32_t y = y0; y < y1; y++) {
             row[w] = PATTERN;
             if (random_below(3) == 0)
