@@ -119,7 +119,7 @@ typedef struct j2k_component {
     j2k_sample_type type;
     bool byte_swapped; /* the samples are in the other byte order than this machine's */
     bool is_signed;    /* of the coded component; the type may be wider, and samples must fit the depth */
-    uint8_t depth;     /* bits a sample, 1 to 32 (encoder: at most 26 in this version) */
+    uint8_t depth;     /* bits a sample, 1 to 32 */
     uint32_t dx, dy;   /* subsampling (XRsiz, YRsiz), 1 to 255 */
     uint32_t
         width; /* samples a row; j2k_encode checks them against the reference grid, j2k_decode against the */
