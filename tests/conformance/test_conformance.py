@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import exact_9_7
 import ours
 import run
 import samples
@@ -55,6 +56,40 @@ def test_malformed_files(file):
 def test_the_runner_agrees_with_openjpeg(openjpeg, file):
     """The runner's own reading of references, tolerances and JP2 boxes, shown on another decoder."""
     assert check("conformance", file, by_openjpeg).verdict == "PASS"
+
+
+@needs_data
+@pytest.mark.parametrize("file", sorted(run.INEXACT_REFERENCES))
+def test_who_is_right(openjpeg, file):
+    """Where we differ from the recorded reference, OpenJPEG's decoding: double precision agrees with us, and, given
+    OpenJPEG's constant for 2 / K, with OpenJPEG. Both decoders find the same integers in the stream."""
+    data = (DATA / "valid" / file).read_bytes()
+    reversible, depth, levels, steps = exact_9_7.rewritten(data)
+    coded = ours.decode(reversible)[0].data
+    assert (coded == openjpeg.decode(reversible)[0].data).all()
+    bands = exact_9_7.integers(coded, levels)
+    here, there = ours.decode(data)[0].data, openjpeg.decode(data)[0].data
+    exact = exact_9_7.rounded(exact_9_7.reconstruct(bands, steps, depth), depth)
+    assert samples.differences(here, exact)[0] <= 1
+    assert samples.differences(here, exact)[1] < 0.1
+    assert samples.differences(there, exact)[0] > 2
+    theirs = exact_9_7.rounded(exact_9_7.reconstruct(bands, steps, depth, high=13318 / 8192 / 2), depth)
+    assert samples.differences(there, theirs)[0] <= 1
+    assert samples.differences(here, theirs)[0] > 2
+
+
+def test_the_exact_wavelet_is_exact():
+    """5/3: analysis undoes a decoder's synthesis. 9/7: a constant stays one, and one LL sample has the sum of the basis."""
+    rng = np.random.default_rng(3)
+    image = rng.integers(0, 1000, (21, 34))
+    constant = exact_9_7.synthesise_9_7(np.where(np.arange(12) % 2, 0.0, 7.0)[:, None])
+    assert np.allclose(constant, 7.0, atol=1e-9)
+    from images import Image
+
+    data = ours.encode(Image([Plane(image.astype(np.int32), 10)], 0, 0, 34, 21), resolutions=3, codeblock=(32, 32))
+    low = ours.decode(data, "--reduce", "2")[0].data.astype(np.int64)
+    shifted = exact_9_7.integers(image - 512, 2)[0]
+    assert (shifted + 512 == low).all()
 
 
 def test_the_runner_can_fail(tmp_path):

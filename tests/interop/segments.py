@@ -74,6 +74,7 @@ def parse(data: bytes) -> Stream:
     stream = Stream(main)
     while data[at : at + 2] == b"\xff\x90":
         tile, length, index, count = struct.unpack_from(">HIBB", data, at + 4)
+        length = length or len(data) - 2 - at  # 0: up to EOC
         segments, sod = _segments(data, at + 12, SOD)
         stream.parts.append(TilePart(tile, index, count, segments, data[sod + 2 : at + length]))
         at += length
