@@ -27,13 +27,13 @@ enum {
 
 /* Where an encoder finds a code-block's coefficients, and how they become integers (E.1). */
 typedef struct block_source {
-    const void *data;         /* int32_t (reversible) or float (irreversible), upper left coefficient; */
-    bool wide;                /* int64_t or double */
+    const void *data;         /* upper left coefficient: int32_t (reversible) or float (irreversible) */
     ptrdiff_t stride;         /* in elements */
+    bool wide;                /* data are int64_t or double */
     bool irreversible;        /* real data: magnitude = floor(|x| * inverse_step) */
+    uint8_t roi_shift;        /* bits to shift magnitudes up (maxshift, annex H) */
     float inverse_step;       /* 1 / Delta_b */
     double wide_inverse_step; /* the same for wide data */
-    uint8_t roi_shift;        /* bits to shift magnitudes up (maxshift, annex H) */
 } block_source;
 
 /* What rate control wants to know of an HT code-block (see ht_enc.c). */
@@ -64,9 +64,9 @@ typedef struct encode_job {
 /* Where a decoder puts a code-block's coefficients, and how integers become coefficients (E.1.2). Only the
  * part of the block inside the window is stored. */
 typedef struct block_sink {
-    void *data;       /* int32_t or float: the place of sample (skip_x, skip_y) of the block; */
-    bool wide;        /* int64_t or double */
+    void *data;       /* int32_t or float: the place of sample (skip_x, skip_y) of the block */
     ptrdiff_t stride; /* in elements */
+    bool wide;        /* data are int64_t or double */
     bool irreversible;
     float step; /* Delta_b */
     uint8_t roi_shift;

@@ -117,8 +117,8 @@ static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
         ht.sets = 3;
     }
     encode_job job = {
-        .source = {.data = (const char *)p->data + element_size(p->wide) * offset,
-                   .wide = p->wide,
+        .source = {.data = (const char *)p->data + element_size(ref->component->wide) * offset,
+                   .wide = ref->component->wide,
                    .stride = p->stride,
                    .irreversible = !style->coding.reversible,
                    .inverse_step = 1.0f / band->step,
@@ -205,8 +205,8 @@ j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, a
 /* ---- decoder ---- */
 
 /* Set the part of `area` that lies in the plane to zero. */
-static void zero_area(const plane *p, rect area) {
-    const ptrdiff_t element = (ptrdiff_t)element_size(p->wide);
+static void zero_area(const plane *p, rect area, bool wide) {
+    const ptrdiff_t element = (ptrdiff_t)element_size(wide);
     area = rect_intersect(area, p->area);
     for (uint32_t y = area.y0; y < area.y1; y++)
         memset((char *)p->data +
@@ -225,8 +225,8 @@ static decode_job make_decode_job(const block_ref *ref, rect stored) {
     for (const data_chunk *chunk = cb->u.dec.first_chunk; chunk; chunk = chunk->next)
         size += chunk->size;
     decode_job job = {
-        .sink = {.data = (char *)p->data + element_size(p->wide) * offset,
-                 .wide = p->wide,
+        .sink = {.data = (char *)p->data + element_size(ref->component->wide) * offset,
+                 .wide = ref->component->wide,
                  .stride = p->stride,
                  .irreversible = !style->coding.reversible,
                  .step = band->step,
@@ -273,7 +273,8 @@ static void zero_unopened(const tile *t) {
             continue;
         for (size_t p = 0; p < num_precincts(res); p++)
             if (!band->precincts[p])
-                zero_area(&band->coefficients, j2k_precinct_area(band, res, (uint32_t)p));
+                zero_area(&band->coefficients, j2k_precinct_area(band, res, (uint32_t)p),
+                          t->components[at.component].wide);
     }
 }
 

@@ -75,11 +75,11 @@ rect j2k_dwt_needed(bool reversible, rect area, rect window, unsigned orientatio
 }
 
 /* Row y of a band from column x on. NULL for a band without data, which is empty. */
-static void *plane_row(const plane *p, uint32_t x, uint32_t y) {
+static void *plane_row(const plane *p, uint32_t x, uint32_t y, bool wide) {
     if (!p->data)
         return NULL;
     ptrdiff_t offset = (ptrdiff_t)(y - p->area.y0) * p->stride + (ptrdiff_t)(x - p->area.x0);
-    return (char *)p->data + offset * (ptrdiff_t)element_size(p->wide);
+    return (char *)p->data + offset * (ptrdiff_t)element_size(wide);
 }
 
 /* Where the sample at position p outside of [0, n) has its mirror image, n >= 2 (equation F-4). */

@@ -213,8 +213,8 @@ static void NAME(forward_emit)(dwt_forward *f, uint32_t y) {
     const uint32_t low_x0 = f->area.x0 / 2 + parity, high_x0 = f->area.x0 / 2;
     const size_t num_low = (parity + (size_t)l->width + 1) / 2 - parity,
                  num_high = (parity + (size_t)l->width) / 2;
-    void *low = plane_row(is_high ? &f->lh : &f->ll, low_x0, y / 2);
-    void *high = plane_row(is_high ? &f->hh : &f->hl, high_x0, y / 2);
+    void *low = plane_row(is_high ? &f->lh : &f->ll, low_x0, y / 2, l->wide);
+    void *high = plane_row(is_high ? &f->hh : &f->hl, high_x0, y / 2, l->wide);
     void *x = lifting_row(l, y);
 
     if (l->reversible) {
@@ -257,8 +257,8 @@ static void NAME(inverse_load)(dwt_inverse *v, uint32_t y) {
     const unsigned parity = l->column, is_high = y & 1;
     const size_t num_low = (parity + (size_t)l->width + 1) / 2 - parity;
     const size_t num_high = (parity + (size_t)l->width) / 2;
-    const void *low = plane_row(is_high ? &v->lh : &v->ll, l->x0 / 2 + parity, y / 2);
-    const void *high = plane_row(is_high ? &v->hh : &v->hl, l->x0 / 2, y / 2);
+    const void *low = plane_row(is_high ? &v->lh : &v->ll, l->x0 / 2 + parity, y / 2, l->wide);
+    const void *high = plane_row(is_high ? &v->hh : &v->hl, l->x0 / 2, y / 2, l->wide);
     const bool row_alone = rect_height(v->area) == 1, column_alone = rect_width(v->area) == 1;
     void *x = lifting_row(l, y);
 

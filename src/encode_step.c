@@ -29,7 +29,7 @@ static float bin_edge(unsigned bin) {
 
 /* Count a subband's coefficients, scaled so that a unit of error in any of them is a unit of error in the
  * image. */
-static void count_band(const subband *band, double share, histogram *h) {
+static void count_band(const subband *band, bool wide, double share, histogram *h) {
     const plane *p = &band->coefficients;
     uint32_t width = rect_width(p->area), height = rect_height(p->area);
     uint32_t every = height >= 16 * SAMPLED_ROWS ? SAMPLED_ROWS : 1;
@@ -38,7 +38,7 @@ static void count_band(const subband *band, double share, histogram *h) {
         const float *row = (const float *)p->data + (ptrdiff_t)y * p->stride;
         const double *wide_row = (const double *)p->data + (ptrdiff_t)y * p->stride;
         for (uint32_t x = 0; x < width; x++) {
-            float magnitude = fabsf(p->wide ? (float)wide_row[x] : row[x]) * scale;
+            float magnitude = fabsf(wide ? (float)wide_row[x] : row[x]) * scale;
             uint32_t bits;
             memcpy(&bits, &magnitude, sizeof bits);
             h->bins[bits >> (23 - MANTISSA_BITS)] += share * every;
@@ -57,7 +57,7 @@ static j2k_status count_tiles(encoder *e, histogram *h) {
         for (uint32_t c = 0; c < t.num_components; c++)
             for (unsigned r = 0; r < t.components[c].num_resolutions; r++)
                 for (unsigned b = 0; b < t.components[c].resolutions[r].num_bands; b++)
-                    count_band(&t.components[c].resolutions[r].bands[b], every, h);
+                    count_band(&t.components[c].resolutions[r].bands[b], t.components[c].wide, every, h);
     }
     return J2K_OK;
 }

@@ -18,7 +18,6 @@ typedef struct plane {
     void *data;
     ptrdiff_t stride; /* in elements */
     rect area;        /* what is stored: the window of the subband or resolution */
-    bool wide;
 } plane;
 
 /* Bytes of an element of a plane or row. */

@@ -35,8 +35,8 @@ static component_group group_at(const tile *t, uint32_t index) {
     return g;
 }
 
-static void *plane_row(plane p, uint32_t y) {
-    return (char *)p.data + (ptrdiff_t)(y - p.area.y0) * p.stride * (ptrdiff_t)element_size(p.wide);
+static void *plane_row(plane p, uint32_t y, bool wide) {
+    return (char *)p.data + (ptrdiff_t)(y - p.area.y0) * p.stride * (ptrdiff_t)element_size(wide);
 }
 
 static j2k_status plane_alloc(plane *p, rect area, bool wide, arena *memory) {
@@ -47,7 +47,6 @@ static j2k_status plane_alloc(plane *p, rect area, bool wide, arena *memory) {
     RETURN_IF(elements > SIZE_MAX / 8, J2K_ERROR_MEMORY);
     p->area = area;
     p->stride = (ptrdiff_t)stride;
-    p->wide = wide;
     p->data = j2k_arena_alloc(memory, (size_t)elements, element_size(wide));
     return p->data ? J2K_OK : J2K_ERROR_MEMORY;
 }
@@ -156,7 +155,8 @@ static void forward_image_task(void *user, size_t index, unsigned worker) {
     for (uint32_t y = from; y < to; y++) {
         void *rows[3] = {NULL, NULL, NULL};
         for (uint32_t i = 0; i < g.count; i++)
-            rows[i] = has_level ? j2k_dwt_forward_row(&f[i]) : plane_row(tc[i].resolutions[0].samples, y);
+            rows[i] =
+                has_level ? j2k_dwt_forward_row(&f[i]) : plane_row(tc[i].resolutions[0].samples, y, tc->wide);
         load_rows(pass, g, y, rows);
         for (uint32_t i = 0; i < g.count && has_level; i++)
             j2k_dwt_forward_push(&f[i], rows[i]);
@@ -179,7 +179,7 @@ static void forward_level_task(void *user, size_t index, unsigned worker) {
     forward_begin(pass, tc, r, from, to, pass_dwt_scratch(pass, worker, 0), &f);
     while (f.next_row < f.end_row) {
         uint32_t y = f.next_row;
-        j2k_dwt_forward_push(&f, plane_row(tc->resolutions[r].samples, y));
+        j2k_dwt_forward_push(&f, plane_row(tc->resolutions[r].samples, y, tc->wide));
     }
 }
 
@@ -295,7 +295,7 @@ static void inverse_level_task(void *user, size_t index, unsigned worker) {
     dwt_inverse v;
     inverse_begin(pass, tc, pass->level, out.area, from, to, pass_dwt_scratch(pass, worker, 0), &v);
     for (uint32_t y = from; y < to; y++)
-        j2k_dwt_inverse_pull(&v, plane_row(out, y));
+        j2k_dwt_inverse_pull(&v, plane_row(out, y, tc->wide));
 }
 
 /* Row y of a group of components to the image, inverse colour transform
@@ -342,7 +342,7 @@ static void inverse_image_task(void *user, size_t index, unsigned worker) {
         const void *rows[3] = {NULL, NULL, NULL};
         for (uint32_t i = 0; i < g.count; i++)
             rows[i] = tc[i].wanted_resolutions > 1 ? j2k_dwt_inverse_next(&v[i])
-                                                   : plane_row(tc[i].resolutions[0].samples, y);
+                                                   : plane_row(tc[i].resolutions[0].samples, y, tc->wide);
         store_rows(pass, g, y, rows);
     }
 }
