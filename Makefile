@@ -30,14 +30,14 @@ H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
 PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
 .PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-build sanitize-unit sanitize-address sanitize-thread \
-        sanitize-python fuzz bench lint format install clean distclean help
+        sanitize-python fuzz fuzz-programs bench lint format install clean distclean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         compress the photograph in examples/ three ways; table and pictures in demo-output/"
 	@echo "make test         C unit tests, then everything under tests/ with pytest"
 	@echo "make sanitize     unit tests, tool and package under the address, undefined and thread sanitizers"
-	@echo "make fuzz         libFuzzer (clang) on decoder and round trip, FUZZ_SECONDS each"
+	@echo "make fuzz         libFuzzer (clang) on decoder, boxes, plugin and round trip, FUZZ_SECONDS each"
 	@echo "make conformance  ITU-T T.803 and other test files, one row a file (needs the data: see tests/conformance)"
 	@echo "make bench        short comparison with OpenJPEG"
 	@echo "make tool         the command-line program, $(BUILD)/j2k"
@@ -66,15 +66,28 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libj2k.a
 	@mkdir -p $(@D)
 	$(CC) $(STD_FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(BUILD)/libj2k.a $(LIBS) -o $@
 
+# Fuzz targets, which replay their corpora unless FUZZ_MAIN brings libFuzzer.
+FUZZ_MAIN ?= fuzz/replay.c
+FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+PLUGIN_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out plugin/alias.c,$(wildcard plugin/*.c)))
+
+$(BUILD)/fuzz/%: fuzz/%.c fuzz/replay.c $(PLUGIN_OBJECTS) $(BUILD)/libj2k.a
+	@mkdir -p $(@D)
+	$(CC) $(STD_FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(FUZZ_MAIN) $(PLUGIN_OBJECTS) $(BUILD)/libj2k.a $(LIBS) -o $@
+
+$(BUILD)/seeds: fuzz/seeds.c tests/hostile/streams.h $(BUILD)/libj2k.a
+	$(CC) $(STD_FLAGS) $(CFLAGS) $< $(BUILD)/libj2k.a $(LIBS) -o $@
+
 # Which headers an output was made from, as the compiler noted it.
--include $(ENGINE_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d)
+-include $(ENGINE_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(PLUGIN_OBJECTS:.o=.d) $(FUZZ_PROGRAMS:=.d)
 
 tool: $(BUILD)/j2k
 
-unit-programs: $(UNIT_PROGRAMS)
+unit-programs: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS)
 
-unit: $(UNIT_PROGRAMS)
-	@sh tests/run_unit.sh $(UNIT_PROGRAMS)
+unit: unit-programs
+	@sh tests/run_unit.sh $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS)
 
 # ---- Python environment ----------------------------------------------------------------------------------------------
 
@@ -99,7 +112,7 @@ demo: $(VENV)/.installed
 # Both runners always run; the second one's summary ends the output.
 test: $(VENV)/.installed tool unit-programs
 	@status=0; \
-	sh tests/run_unit.sh $(UNIT_PROGRAMS) || status=1; \
+	sh tests/run_unit.sh $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) || status=1; \
 	$(VPY) -m pytest $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
@@ -138,7 +151,7 @@ sanitize-build:
 	$(MAKE) BUILD=$(TSAN_BUILD) CFLAGS="$(TSAN_CFLAGS)" tool $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
 
 sanitize-unit: sanitize-build
-	@J2K_SANITIZED=1 sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%)
+	@J2K_SANITIZED=1 sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(ASAN_BUILD)/%) $(FUZZ_TARGETS:%=$(ASAN_BUILD)/fuzz/%)
 	@J2K_SANITIZED=1 $(NO_ASLR) sh tests/run_unit.sh $(THREADED_SOURCES:%.c=$(TSAN_BUILD)/%)
 
 sanitize-address: $(VENV)/.requirements sanitize-build
@@ -166,23 +179,24 @@ sanitize-python: $(VENV)/.installed
 
 # ---- fuzzing ---------------------------------------------------------------------------------------------------------
 
-# Each target for FUZZ_SECONDS, on files of the test data (or nothing) as seeds. What breaks is kept in build/fuzz.
+# Each target for FUZZ_SECONDS, on its corpus and on files of the test data as seeds. What breaks is kept in
+# build/libfuzzer; it becomes a file of fuzz/corpus, which the unit tests replay.
 FUZZ_SECONDS ?= 60
-FUZZ_BUILD := $(BUILD)/fuzz
-FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
-FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_CC ?= clang
+FUZZ_BUILD := $(BUILD)/libfuzzer
+FUZZ_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 J2K_SHARED ?= ../shared
 
-$(FUZZ_BUILD)/%: fuzz/%.c $(ENGINE_SOURCES) $(HEADERS)
-	@mkdir -p $(@D)
-	clang $(STD_FLAGS) $(FUZZ_CFLAGS) $< $(ENGINE_SOURCES) -lm -o $@
+fuzz-programs: $(FUZZ_PROGRAMS)
 
-fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/%)
+fuzz:
+	$(MAKE) CC="$(FUZZ_CC)" BUILD=$(FUZZ_BUILD) CFLAGS="$(FUZZ_CFLAGS)" FUZZ_MAIN=-fsanitize=fuzzer fuzz-programs
 	@for name in $(FUZZ_TARGETS); do \
-	    mkdir -p $(FUZZ_BUILD)/corpus-$$name; seeds=; \
-	    [ $$name != fuzz_decode ] || seeds=$$(ls -d $(J2K_SHARED)/robustness/files $(J2K_SHARED)/valid/*/ 2>/dev/null); \
-	    $(FUZZ_BUILD)/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -timeout=25 -rss_limit_mb=2048 \
-	        -artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus-$$name $$seeds || exit 1; \
+	    mkdir -p $(FUZZ_BUILD)/corpus/$$name; seeds=$$(ls -d fuzz/corpus/$$name 2>/dev/null); \
+	    case $$name in fuzz_decode | fuzz_header | fuzz_transcode) \
+	        seeds="$$seeds $$(ls -d $(J2K_SHARED)/robustness/files $(J2K_SHARED)/valid/*/ 2>/dev/null)";; esac; \
+	    $(FUZZ_BUILD)/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -timeout=10 -rss_limit_mb=2048 \
+	        -artifact_prefix=$(FUZZ_BUILD)/$$name- $(FUZZ_BUILD)/corpus/$$name $$seeds || exit 1; \
 	done
 
 # ---- style -----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ void j2k_warn(diagnostics *diag, const char *format, ...) {
     va_end(arguments);
     if (n < 0 || (size_t)n + 1 >= left) { /* does not fit: keep the whole lines before it */
         diag->warning[diag->warning_size] = 0;
-        diag->warning_size = sizeof diag->warning;
+        diag->warning_size = sizeof diag->warning - 1;
         return;
     }
     diag->warning_size += (size_t)n;
