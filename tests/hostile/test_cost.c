@@ -29,7 +29,7 @@ static double most_seconds(double bytes, double samples) {
 }
 
 static double most_memory(double bytes, double samples) {
-    return (double)(1 << 28) + 8192 * bytes + 32 * samples;
+    return (double)(1 << 28) + 12288 * bytes + 32 * samples;
 }
 
 static void run(const char *name, const j2k_decode_options *options) {
