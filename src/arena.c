@@ -91,6 +91,17 @@ void j2k_arena_reset(arena *a) {
     a->total = 0;
 }
 
+arena_mark j2k_arena_mark(const arena *a) {
+    arena_mark mark = {a->current, a->used, a->total};
+    return mark;
+}
+
+void j2k_arena_release(arena *a, arena_mark mark) {
+    a->current = mark.current;
+    a->used = mark.used;
+    a->total = mark.total;
+}
+
 void j2k_arena_free(arena *a) {
     for (arena_chunk *c = a->first; c;) {
         arena_chunk *next = c->next;

@@ -24,6 +24,14 @@ void *j2k_arena_alloc_zero(arena *a, size_t count, size_t size); /* zeroed */
 void j2k_arena_reset(arena *a);
 void j2k_arena_free(arena *a);
 
+/* Where an arena stands; going back there gives all that was handed out since. */
+typedef struct arena_mark {
+    struct arena_chunk *current;
+    size_t used, total;
+} arena_mark;
+arena_mark j2k_arena_mark(const arena *a);
+void j2k_arena_release(arena *a, arena_mark mark);
+
 #define ARENA_ALLOC(a, type, count)      ((type *)j2k_arena_alloc((a), (count), sizeof(type)))
 #define ARENA_ALLOC_ZERO(a, type, count) ((type *)j2k_arena_alloc_zero((a), (count), sizeof(type)))
 

@@ -40,9 +40,10 @@ typedef struct block_source {
 typedef struct ht_choice {
     uint8_t sets;   /* from how many bit-planes that of the cleanup pass is to be chosen; 0: as 1, */
     uint8_t lowest; /* the lowest of them */
-    bool measure;   /* distortions, and refinement passes below each bit-plane */
-    float step;     /* 0, or: three sets around the bit-plane that corresponds to a quantiser of this step for
-                       coefficients of weight 1; lowest and sets are not looked at */
+    bool measure;   /* distortions, */
+    bool refine;    /* and with them refinement passes below each bit-plane */
+    float step;     /* 0, or: two sets, of the bit-planes on both sides of a quantiser of this step for coefficients
+                       of weight 1; lowest and sets are not looked at */
 } ht_choice;
 
 typedef struct encode_job {

@@ -100,8 +100,10 @@ unsigned j2k_block_plane_limit(const block_ref *ref) {
     return planes < MAX_WIDE_BITPLANES ? planes : MAX_WIDE_BITPLANES;
 }
 
-unsigned j2k_plane_of_step(const subband *band, double step) {
-    double plane = log2(step / sqrt(band->weight)) + 0.5;
+/* The lower one of the two bit-planes between which a quantiser of this step, for coefficients of weight 1,
+ * lies. */
+static unsigned plane_below(const subband *band, double step) {
+    double plane = log2(step / sqrt(band->weight));
     return plane >= 1 ? (unsigned)fmin(plane, MAX_CODED_BITPLANES - 1) : 0;
 }
 
@@ -112,9 +114,8 @@ static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
     const plane *p = &band->coefficients;
     size_t offset = (size_t)(area.y0 - p->area.y0) * (size_t)p->stride + (area.x0 - p->area.x0);
     if (ht.step > 0) {
-        unsigned plane = j2k_plane_of_step(band, ht.step);
-        ht.lowest = (uint8_t)(plane ? plane - 1 : 0);
-        ht.sets = 3;
+        ht.lowest = (uint8_t)plane_below(band, ht.step);
+        ht.sets = 2;
     }
     encode_job job = {
         .source = {.data = (const char *)p->data + element_size(ref->component->wide) * offset,
@@ -153,53 +154,34 @@ static j2k_status run_encode_jobs(j2k_context *context, encode_job *jobs, size_t
     return j2k_workers_status(context);
 }
 
-j2k_status j2k_tile_sample_blocks(j2k_context *context, tile *t, unsigned every, encode_job **jobs,
-                                  const subband ***bands, size_t *count) {
-    block_ref *refs;
-    size_t all;
-    TRY(open_precincts(t, &context->work));
-    TRY(j2k_blocks_collect(t, true, &context->work, &refs, &all));
-    *jobs = ARENA_ALLOC(&context->work, encode_job, all / every + 1);
-    *bands = ARENA_ALLOC(&context->work, const subband *, all / every + 1);
-    RETURN_IF(!*jobs || !*bands, J2K_ERROR_MEMORY);
-    *count = 0;
-    ht_choice lowest = {.sets = 1};
-    for (size_t i = every / 2; i < all; i += every) {
-        (*bands)[*count] = refs[i].band;
-        (*jobs)[(*count)++] = make_encode_job(&refs[i], lowest);
-    }
-    return J2K_OK;
-}
-
-j2k_status j2k_sampled_bytes(j2k_context *context, encode_job *jobs, size_t count, double *bytes) {
-    for (unsigned i = 0; i < context->num_workers; i++)
-        j2k_arena_reset(&context->workers[i].results);
-    TRY(run_encode_jobs(context, jobs, count));
-    *bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        if (jobs[i].num_passes)
-            *bytes += jobs[i].passes[jobs[i].num_passes - 1].length;
-    return J2K_OK;
-}
-
-j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, arena *memory,
-                                  block_ref **refs, size_t *count) {
+j2k_status j2k_tile_open_blocks(tile *t, arena *memory, block_ref **refs, size_t *count) {
     TRY(open_precincts(t, memory));
-    TRY(j2k_blocks_collect(t, true, memory, refs, count));
-    encode_job *jobs = ARENA_ALLOC(&context->work, encode_job, *count);
+    return j2k_blocks_collect(t, true, memory, refs, count);
+}
+
+j2k_status j2k_blocks_encode_all(j2k_context *context, const block_ref *refs, size_t count, ht_choice ht) {
+    arena_mark before = j2k_arena_mark(&context->work);
+    encode_job *jobs = ARENA_ALLOC(&context->work, encode_job, count);
     RETURN_IF(!jobs, J2K_ERROR_MEMORY);
-    for (size_t i = 0; i < *count; i++)
-        jobs[i] = make_encode_job(&(*refs)[i], ht);
-    TRY(run_encode_jobs(context, jobs, *count));
-    for (size_t i = 0; i < *count; i++) {
-        codeblock *cb = (*refs)[i].block;
+    for (size_t i = 0; i < count; i++)
+        jobs[i] = make_encode_job(&refs[i], ht);
+    TRY(run_encode_jobs(context, jobs, count));
+    for (size_t i = 0; i < count; i++) {
+        codeblock *cb = refs[i].block;
         cb->zero_bitplanes = jobs[i].zero_bitplanes;
         cb->num_passes = jobs[i].num_passes;
         cb->u.enc.data = jobs[i].data;
         cb->u.enc.passes = jobs[i].passes;
         cb->u.enc.energy = jobs[i].energy;
     }
+    j2k_arena_release(&context->work, before);
     return J2K_OK;
+}
+
+j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, arena *memory,
+                                  block_ref **refs, size_t *count) {
+    TRY(j2k_tile_open_blocks(t, memory, refs, count));
+    return j2k_blocks_encode_all(context, *refs, *count, ht);
 }
 
 /* ---- decoder ---- */

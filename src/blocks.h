@@ -22,25 +22,19 @@ j2k_status j2k_blocks_collect(const tile *t, bool all, arena *memory, block_ref 
  * possible guard bits were used. */
 unsigned j2k_block_plane_limit(const block_ref *ref);
 
-/* Encoder: open all precincts, then code the code-blocks' coefficients. Data and passes go to the workers'
- * results arenas. zero_bitplanes is left relative to j2k_block_plane_limit (see fit_guard_bits in encode.c).
- * `refs` stays valid with `memory`. */
+/* Encoder: open all precincts and list their code-blocks in `memory`. */
+j2k_status j2k_tile_open_blocks(tile *t, arena *memory, block_ref **refs, size_t *count);
+
+/* Encoder: code the code-blocks' coefficients. Data and passes go to the workers' results arenas.
+ * zero_bitplanes is left relative to j2k_block_plane_limit (see j2k_encode_fit_guard_bits). */
+j2k_status j2k_blocks_encode_all(j2k_context *context, const block_ref *refs, size_t count, ht_choice ht);
+
+/* Both. */
 j2k_status j2k_tile_encode_blocks(j2k_context *context, tile *t, ht_choice ht, arena *memory,
                                   block_ref **refs, size_t *count);
 
 /* Decoder: fill all coefficient planes that j2k_tile_inverse_prepare allocated. *sound is false when a
  * code-block's data contradict themselves. */
 j2k_status j2k_tile_decode_blocks(j2k_context *context, tile *t, bool *sound);
-
-/* Encoder: jobs for every `every`-th code-block of a tile, with only the lowest bit-plane's cleanup pass when
- * they are HT. Memory is taken from the work arena. */
-j2k_status j2k_tile_sample_blocks(j2k_context *context, tile *t, unsigned every, encode_job **jobs,
-                                  const subband ***bands, size_t *count);
-/* Code them and say how many bytes they take; the workers' results are overwritten. */
-j2k_status j2k_sampled_bytes(j2k_context *context, encode_job *jobs, size_t count, double *bytes);
-
-/* The bit-plane whose omission is nearest to what a quantiser of this step, for coefficients of weight 1,
- * omits. */
-unsigned j2k_plane_of_step(const subband *band, double step);
 
 #endif

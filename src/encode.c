@@ -38,7 +38,7 @@ static j2k_status code_tiles(encoder *e) {
 /* The block coders counted missing bit-planes from a limit that allows for all guard bits. Find how many the
  * data need (two are enough for anything but extreme patterns, E.1), and count from the subbands' own number
  * of bit-planes. */
-static j2k_status fit_guard_bits(encoder *e) {
+j2k_status j2k_encode_fit_guard_bits(encoder *e) {
     unsigned more = 0;
     for (size_t i = 0; i < e->num_refs; i++) {
         const block_ref *ref = &e->refs[i];
@@ -80,19 +80,20 @@ enum { MAX_REFINE = 4 };
 static j2k_status encode_image(encoder *e, byte_sink *sink) {
     e->context->memory.limit = e->context->work.limit = e->context->scratch.limit = 0;
     TRY(j2k_encode_check(e));
-    bool finer = true, again = false;
-    step_search search = {0};
-    for (unsigned refine = 0; again || (finer && refine < MAX_REFINE); refine += !again) {
+    bool finer = true;
+    for (unsigned refine = 0; finer && refine < MAX_REFINE; refine++) {
         j2k_arena_reset(&e->context->memory);
         for (unsigned i = 0; i < e->context->num_workers; i++)
             j2k_arena_reset(&e->context->workers[i].results);
         TRY(j2k_encode_plan(e, refine));
+        if (e->ht_target) {
+            TRY(j2k_encode_ht_target(e));
+            break;
+        }
         TRY(code_tiles(e));
-        TRY(fit_guard_bits(e));
+        TRY(j2k_encode_fit_guard_bits(e));
         j2k_encode_capabilities(e);
         TRY(j2k_encode_layers(e, &finer));
-        if (e->ht_by_step)
-            TRY(j2k_encode_judge_ht_step(e, &search, &again));
     }
     TRY(j2k_encode_write(e, sink, true));
     if (e->bytes_allowed && sink->size > e->bytes_allowed) {

@@ -5,6 +5,7 @@
 
 #include "blocks.h"
 #include "context.h"
+#include "histogram.h"
 #include "rate.h"
 
 /* One call of j2k_encode. Everything lives in the context's arenas. */
@@ -20,11 +21,13 @@ typedef struct encoder {
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
     ht_choice ht;
-    bool ht_by_step;     /* HT: the quantiser step alone makes the quality of the last layer; */
-    double ht_step;      /* that step, 0: to be chosen */
-    double ht_power;     /* bytes go with the step to the power of minus this */
+    bool ht_target;    /* HT: a ratio or a PSNR is wanted, see encode_ht.c; */
+    bool ht_by_step;   /* with the 9/7 the quantiser step alone makes the quality of the last layer */
+    int tuned;         /* subbands of this resolution (-1: none) */
+    float tuned_factor; /* have steps so many times as large as others */
     plane **kept_planes; /* every tile's coefficients, see encode_tiles.c; NULL: none yet */
     bool kept_irreversible;
+    size_t *first_ref; /* of each tile in `refs`, and the end; encode_kept.c */
     tile *tiles;
     uint32_t num_tiles;
     block_ref *refs; /* all code-blocks of all tiles */
@@ -43,29 +46,37 @@ void j2k_encode_capabilities(encoder *e);
  * are in the work arena, or kept for further attempts and not to be changed. */
 j2k_status j2k_encode_load_tile(encoder *e, uint32_t index, arena *memory, tile *t);
 
+/* Whether coefficients are kept, so that loading a tile again costs little. */
+bool j2k_encode_keeps_tiles(const encoder *e);
+
 /* encode_step.c: the base step whose quantiser alone leaves this squared error in the image (irreversible
  * path; the plan's own step does not matter). Transforms the image, or some of its tiles when there are many.
  */
 j2k_status j2k_encode_choose_step(encoder *e, double squared_error, double *step);
 
-/* encode_ht.c: the base step with which HT cleanup passes of everything take about so many bytes. */
-j2k_status j2k_encode_choose_ht_step(encoder *e, double bytes, double *step);
+/* encode.c: find out how many guard bits the data need, when code-blocks have been coded. */
+j2k_status j2k_encode_fit_guard_bits(encoder *e);
 
-/* encode_ht.c: what the steps tried so far came to. Values are bytes or squared errors; the target is the
- * most that is allowed. */
-typedef struct step_search {
-    double good_step, good_value, bad_step, bad_value; /* steps 0: none yet */
-    unsigned trials;
-    bool last;
-} step_search;
-/* Judge the result as it is now. *again: code the image once more with e->ht_step. */
-j2k_status j2k_encode_judge_ht_step(encoder *e, step_search *search, bool *again);
+/* encode_plan.c: enter the steps that e->base_step stands for into the headers. */
+void j2k_encode_quantise(encoder *e);
+
+/* encode_ht.c: code all tiles with HT such that the target of the last layer is met, and fill the layers. */
+j2k_status j2k_encode_ht_target(encoder *e);
+
+/* encode_kept.c: build all tiles and transform them; tiles and code-blocks are in e->tiles and e->refs. */
+j2k_status j2k_kept_begin(encoder *e);
+/* Count coefficients, about `enough` of them. */
+j2k_status j2k_kept_histogram(encoder *e, size_t enough, magnitudes *h);
+/* Let the tiles take over a new quantisation. All code-blocks must be coded again, or those of the subbands
+ * whose step has changed. */
+void j2k_kept_requantise(encoder *e);
+/* Code the code-blocks of one resolution (-1: all), of those every `every`-th. */
+j2k_status j2k_kept_code(encoder *e, int resolution, unsigned every);
+/* Squared error in the image when code-blocks are decoded as far as `layer` says (-1: all bit-planes). */
+j2k_status j2k_kept_measure(encoder *e, int layer, double *squared_error);
 
 /* encode_targets.c: bytes that the file may have with the layers up to this one. */
 double j2k_encode_layer_bytes(const encoder *e, uint32_t layer);
-
-/* encode_layers.c: squared error of the whole stream as it is now, by decoding it. */
-j2k_status j2k_encode_measure(encoder *e, double *squared_error);
 
 /* encode_targets.c: squared error over all samples that a PSNR allows; the peak is 2^depth - 1 of each
  * component. As an error in the wavelet domain it is what is left when the rounding to integers has taken its
@@ -76,6 +87,8 @@ double j2k_encode_wavelet_error(const encoder *e, double allowed);
 /* encode_layers.c: share out the coding passes among the layers by the quality wanted. *finer: the target
  * cannot be reached with this quantiser step, a finer one would do. */
 j2k_status j2k_encode_layers(encoder *e, bool *finer);
+/* Put everything into the last layer. */
+j2k_status j2k_encode_one_layer(encoder *e);
 
 /* encode_write.c: the whole file. With packets false only what is around them is written, to know its size.
  */

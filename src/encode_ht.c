@@ -1,29 +1,34 @@
-/* HT with the 9/7: the quantiser step for a compression ratio or a PSNR.
+/* HT: what the quantiser has to be for a compression ratio or a PSNR.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
 #include <string.h>
 
 #include "encode.h"
 
-/* HT codewords cannot be cut, and coding a bit-plane in two halves (refinement passes) costs more than coding
- * it whole. But with a quantiser there is no need to: a step s times as large leaves out as much as log2(s)
- * bit-planes, for any s. So everything is coded, by cleanup passes alone, and the step is what is searched
- * for: it is estimated, the image is coded, and where the result is off the step is corrected from what came
- * out. */
+/* HT codewords cannot be cut, and coding a bit-plane in two halves (refinement passes) costs more than coding it
+ * whole. With the 9/7 there is no need to: a step s times as large leaves out as much as log2(s) bit-planes, for any
+ * s. So everything is coded, by cleanup passes alone, and the step is what is searched for. With the 5/3 every
+ * code-block is coded down to the two bit-planes on both sides of such a step, and rate control takes one of them.
+ *
+ * Time is what HT is chosen for, so that everything is done once if possible: the wavelet transform always; block
+ * coding once for a PSNR, because the error of a step is measured before (by an inverse transform of the quantised
+ * coefficients), and about once for a ratio, because a histogram of the coefficients predicts sizes. */
 
 enum {
-    SAMPLED_TILES = 16,       /* tiles looked at, at most */
-    SAMPLED_POINTS = 1 << 23, /* samples in them, about */
-    SAMPLED_BLOCKS = 64,      /* code-blocks that are enough for an estimate */
-    MAX_ESTIMATES = 8,
-    MAX_TRIALS = 9
+    HISTOGRAM_POINTS = 1 << 16, /* coefficients counted, about */
+    SAMPLED_BLOCKS = 64,        /* code-blocks that say how good the prediction is, */
+    SAMPLED_FROM = 4,           /* where there are so many times as many */
+    MAX_TRIALS = 12,
 };
 
-/* How near is near enough: at least so much of the bytes or the error allowed. */
-static const double ENOUGH_BYTES = 0.975, ENOUGH_ERROR = 0.97;
+/* How near is near enough: at least so much of the bytes or the error allowed; and what is aimed at. */
+static const double ENOUGH_BYTES = 0.975, AIM_BYTES = 0.989, ENOUGH_ERROR = 0.94, AIM_ERROR = 0.97;
 
-/* Finer steps change no sample any more; and of deep samples they would need more bit-planes than there are.
- */
+/* A difference up to so much is made up for by the steps of one resolution, if that is up to so much of its bytes:
+ * unequal steps cost a little. */
+static const double TUNED = 0.03, TUNED_RESOLUTION = 0.14;
+
+/* Finer steps change no sample any more; and of deep samples they would need more bit-planes than there are. */
 static double finest_step(const encoder *e) {
     unsigned depth = 0;
     for (uint32_t c = 0; c < e->image->num_components; c++)
@@ -31,141 +36,259 @@ static double finest_step(const encoder *e) {
     return ldexp(1, depth > 21 ? (int)depth - 26 : -5);
 }
 
-typedef struct sample {
-    encode_job *jobs[SAMPLED_TILES];
-    const subband **bands[SAMPLED_TILES];
-    size_t counts[SAMPLED_TILES];
-    unsigned num_tiles;
-    double share; /* bytes of the image for one of the sample */
-} sample;
+static const double COARSEST_STEP = 1e7;
 
-/* Transform some tiles and choose code-blocks; all stays in the work arena. */
-static j2k_status take_sample(encoder *e, sample *s) {
-    j2k_context *context = e->context;
-    uint32_t tiles = e->cs.siz.tiles_x * e->cs.siz.tiles_y;
-    double affordable = fmax(SAMPLED_POINTS / ((double)e->num_samples / tiles), 1);
-    double every_tile = ceil(tiles / fmin(affordable, SAMPLED_TILES));
-    double blocks = (double)e->num_samples / (e->options.codeblock_width * e->options.codeblock_height);
-    unsigned every = (unsigned)fmin(fmax(blocks / every_tile / SAMPLED_BLOCKS, 1), 24);
-    j2k_arena_reset(&context->work);
-    for (double i = 0; i < tiles && s->num_tiles < SAMPLED_TILES; i += every_tile, s->num_tiles++) {
-        tile *t = ARENA_ALLOC_ZERO(&context->work, tile, 1);
-        RETURN_IF(!t, J2K_ERROR_MEMORY);
-        TRY(j2k_encode_load_tile(e, (uint32_t)i, &context->work, t));
-        TRY(j2k_tile_sample_blocks(context, t, every, &s->jobs[s->num_tiles], &s->bands[s->num_tiles],
-                                   &s->counts[s->num_tiles]));
+/* Steps tried, and their bytes or squared errors. */
+typedef struct step_search {
+    const magnitudes *h;
+    double allowed;               /* bytes or squared error */
+    double fine, fine_value;      /* the coarsest step known to be too fine, 0: none */
+    double coarse, coarse_value;  /* the finest known to be too coarse */
+    double best, best_value;      /* of those that are allowed, the one that comes nearest */
+} step_search;
+
+static void note_trial(step_search *s, bool too_fine, double step, double value) {
+    if (too_fine && step > s->fine) {
+        s->fine = step;
+        s->fine_value = value;
     }
-    s->share = (double)tiles / s->num_tiles * every;
+    if (!too_fine && (s->coarse == 0 || step < s->coarse)) {
+        s->coarse = step;
+        s->coarse_value = value;
+    }
+    if (value <= s->allowed && (s->best == 0 || value > s->best_value)) {
+        s->best = step;
+        s->best_value = value;
+    }
+}
+
+/* Keep a predicted step between those that are known; a prediction that does not is replaced by interpolation on a
+ * double logarithmic scale. */
+static double bounded_step(const encoder *e, const step_search *s, double step, double aim, unsigned trial) {
+    if (s->fine > 0 && s->coarse > 0 && !(step > s->fine && step < s->coarse && trial < 4)) {
+        double share = log(fmax(aim, 1e-9) / s->fine_value) / log(fmax(s->coarse_value, 1e-9) / s->fine_value);
+        share = trial % 3 == 2 ? 0.5 : fmin(fmax(share, 0.03), 0.97);
+        return s->fine * pow(s->coarse / s->fine, share);
+    }
+    return fmin(fmax(step, finest_step(e)), COARSEST_STEP);
+}
+
+static void set_step(encoder *e, double step, int tuned, double factor) {
+    e->base_step = step;
+    e->tuned = tuned;
+    e->tuned_factor = (float)factor;
+    j2k_encode_quantise(e);
+    j2k_kept_requantise(e);
+}
+
+/* ---- bytes ---- */
+
+static j2k_status count_bytes(encoder *e, double *bytes) {
+    TRY(j2k_encode_fit_guard_bits(e));
+    j2k_encode_capabilities(e);
+    TRY(j2k_encode_one_layer(e));
+    byte_sink counter = {NULL, 0, 0};
+    TRY(j2k_encode_write(e, &counter, true));
+    *bytes = (double)counter.size;
     return J2K_OK;
 }
 
-/* Bytes of the image when steps are `factor` times as large as before, and the base step is `step`. With the
- * 5/3 there are only bit-planes. */
-static j2k_status estimate_bytes(encoder *e, sample *s, double factor, double step, double *bytes) {
-    *bytes = 0;
-    for (unsigned i = 0; i < s->num_tiles; i++) {
-        for (size_t k = 0; k < s->counts[i]; k++) {
-            s->jobs[i][k].source.inverse_step /= (float)factor;
-            if (!e->irreversible)
-                s->jobs[i][k].ht.lowest = (uint8_t)j2k_plane_of_step(s->bands[i][k], step);
-        }
-        double tile_bytes;
-        TRY(j2k_sampled_bytes(e->context, s->jobs[i], s->counts[i], &tile_bytes));
-        *bytes += tile_bytes * s->share;
-    }
+static double coded_bytes(const block_ref *ref) {
+    const codeblock *cb = ref->block;
+    return cb->num_passes ? cb->u.enc.passes[cb->num_passes - 1].length : 0;
+}
+
+/* How many times as large as predicted code-blocks are, from a sample. */
+static j2k_status sample_blocks(encoder *e, unsigned every, const magnitudes *h, double *correction) {
+    double bytes = 0;
+    TRY(j2k_kept_code(e, -1, every));
+    for (size_t i = every / 2; i < e->num_refs; i += every)
+        bytes += coded_bytes(&e->refs[i]);
+    bytes *= every;
+    double predicted = j2k_histogram_ht_bytes(h, e->base_step);
+    *correction = fmin(fmax(bytes / fmax(predicted, 1), 0.25), 4);
     return J2K_OK;
 }
 
-j2k_status j2k_encode_choose_ht_step(encoder *e, double wanted, double *step) {
-    sample s = {0};
-    TRY(take_sample(e, &s));
-    /* log2 of factors: too many bytes at low, too few at high */
-    double now = 0, coded = 0, low = log2(finest_step(e) / e->base_step), high = 24, bytes;
-    double low_bytes = 0, high_bytes = 0, before = 0, before_bytes = 0;
-    wanted = fmax((1 + ENOUGH_BYTES) / 2 * wanted, 16);
-    e->ht_power = 0.7;
-    for (unsigned i = 0; i < MAX_ESTIMATES; i++) {
-        TRY(estimate_bytes(e, &s, exp2(now - coded), e->base_step * exp2(now), &bytes));
-        coded = now;
-        bytes = fmax(bytes, 1);
-        if (before_bytes > 0 && fabs(coded - before) > 0.02)
-            e->ht_power = fmin(fmax(log2(before_bytes / bytes) / (coded - before), 0.3), 2);
-        before = coded;
-        before_bytes = bytes;
-        if (fabs(bytes / wanted - 1) < 0.005)
-            break;
-        if (bytes > wanted) {
-            low = now;
-            low_bytes = bytes;
-        } else {
-            high = now;
-            high_bytes = bytes;
-        }
-        if (low_bytes > 0 && high_bytes > 0)
-            now = low + (high - low) * log(low_bytes / wanted) / log(low_bytes / high_bytes);
-        else
-            now = fmin(fmax(now + log2(bytes / wanted) / e->ht_power, low), high);
-    }
-    for (unsigned i = 0; i < e->context->num_workers; i++)
-        j2k_arena_reset(&e->context->workers[i].results);
-    *step = e->base_step * exp2(coded);
+/* Bytes around the code-blocks, about. */
+static j2k_status bytes_around(encoder *e, double *bytes) {
+    byte_sink counter = {NULL, 0, 0};
+    TRY(j2k_encode_write(e, &counter, false));
+    *bytes = (double)counter.size + 2.5 * (double)e->num_refs;
     return J2K_OK;
 }
 
-static double next_step(const encoder *e, const step_search *s, double allowed) {
-    bool ratio = e->options.quality == J2K_QUALITY_RATIO;
-    double aim = allowed * (1 + (ratio ? ENOUGH_BYTES : ENOUGH_ERROR)) / 2;
-    if (s->good_step > 0 && s->bad_step > 0) { /* between the two on a double logarithmic scale */
-        double share = log(aim / s->good_value) / log(s->bad_value / s->good_value);
-        share = s->trials % 4 == 3 ? 0.5 : fmin(fmax(share, 0.02), 0.98);
-        return s->good_step * pow(s->bad_step / s->good_step, share);
+/* Go back to counting missing bit-planes from the block coders' limit, for code-blocks that are not coded again. */
+static void unfit_guard_bits(encoder *e) {
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const block_ref *ref = &e->refs[i];
+        unsigned have = ref->band->num_bitplanes + ref->component->style->roi_shift;
+        unsigned planes = have - ref->block->zero_bitplanes;
+        ref->block->zero_bitplanes = (uint8_t)(j2k_block_plane_limit(ref) - planes);
     }
-    double step = s->good_step > 0 ? s->good_step : s->bad_step;
-    double value = s->good_step > 0 ? s->good_value : s->bad_value;
-    double power = ratio ? -1 / e->ht_power : 1 / 1.5; /* errors go with about this power of the step */
-    step *= fmin(fmax(pow(aim / fmax(value, aim * 1e-3), power), 0.1), 10);
-    return fmax(step, finest_step(e));
 }
 
-j2k_status j2k_encode_judge_ht_step(encoder *e, step_search *s, bool *again) {
-    uint32_t last = e->options.num_layers - 1;
-    double value, allowed, enough;
-    *again = false;
-    if (s->last)
+/* Make up for `missing` bytes by the steps of the resolution with the fewest code-blocks that can. *done: there is
+ * one. */
+static j2k_status tune(encoder *e, const step_search *s, double missing, bool *done) {
+    double bytes[J2K_MAX_RESOLUTIONS] = {0};
+    *done = false;
+    if (e->options.derived_quantisation)
         return J2K_OK;
-    if (e->options.quality == J2K_QUALITY_RATIO) {
-        byte_sink counter = {NULL, 0, 0};
-        TRY(j2k_encode_write(e, &counter, true));
-        value = (double)counter.size;
-        allowed = j2k_encode_layer_bytes(e, last);
-        enough = ENOUGH_BYTES * allowed;
-    } else {
-        TRY(j2k_encode_measure(e, &value));
-        allowed = j2k_encode_allowed_error(e, e->options.layer_quality[last]);
-        enough = ENOUGH_ERROR * allowed;
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const tile_component *tc = e->refs[i].component;
+        unsigned r = 0;
+        while (r + 1u < tc->num_resolutions && !(e->refs[i].band >= tc->resolutions[r].bands &&
+                                                 e->refs[i].band < tc->resolutions[r].bands + 3))
+            r++;
+        bytes[r] += coded_bytes(&e->refs[i]);
     }
-    value = fmax(value, allowed * 1e-6);
-    if (value <= allowed && value >= enough)
-        return J2K_OK;
-    /* Of steps that meet the target the one that comes nearest to it is the best. */
-    if (value <= allowed && (s->good_step == 0 || value > s->good_value)) {
-        s->good_step = e->base_step;
-        s->good_value = value;
+    for (int r = 0; r < J2K_MAX_RESOLUTIONS && !*done; r++) {
+        if (!(fabs(missing) < TUNED_RESOLUTION * bytes[r]))
+            continue;
+        double step = e->base_step, near = step * 1.1;
+        double power = log(j2k_histogram_ht_bytes(s->h, step) / fmax(j2k_histogram_ht_bytes(s->h, near), 1)) / log(1.1);
+        unfit_guard_bits(e);
+        set_step(e, step, r, pow(1 + missing / bytes[r], -1 / fmin(fmax(power, 0.3), 2)));
+        TRY(j2k_kept_code(e, r, 1));
+        *done = true;
     }
-    if (value > allowed && (s->bad_step == 0 || value < s->bad_value)) {
-        s->bad_step = e->base_step;
-        s->bad_value = value;
+    return J2K_OK;
+}
+
+static bool enough_bytes(const step_search *s, double bytes) {
+    return bytes <= s->allowed && bytes >= ENOUGH_BYTES * s->allowed;
+}
+
+static j2k_status search_ratio(encoder *e, step_search *s) {
+    double around, correction = 1;
+    TRY(bytes_around(e, &around));
+    const double aim = AIM_BYTES * s->allowed;
+    double step = j2k_histogram_step_for_ht_bytes(s->h, fmax(aim - around, 8));
+    if (e->num_refs >= SAMPLED_FROM * SAMPLED_BLOCKS) {
+        set_step(e, bounded_step(e, s, step, aim, 0), -1, 1);
+        TRY(sample_blocks(e, (unsigned)(e->num_refs / SAMPLED_BLOCKS), s->h, &correction));
+        step = j2k_histogram_step_for_ht_bytes(s->h, fmax(aim - around, 8) / correction);
     }
-    bool too_coarse = (e->options.quality == J2K_QUALITY_RATIO) == (value <= allowed);
-    bool end = too_coarse ? e->base_step <= finest_step(e) * 1.0001 : e->base_step > 1e6;
-    if (++s->trials < MAX_TRIALS && !end) {
-        e->ht_step = next_step(e, s, allowed);
-    } else {
-        s->last = true;
-        if (s->good_step == 0 || s->good_step == e->base_step)
+    for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
+        double bytes;
+        bool tuned = false;
+        step = bounded_step(e, s, step, aim, trial);
+        set_step(e, step, -1, 1);
+        TRY(j2k_kept_code(e, -1, 1));
+        TRY(count_bytes(e, &bytes));
+        if (enough_bytes(s, bytes))
             return J2K_OK;
-        e->ht_step = s->good_step;
+        bool too_fine = bytes > s->allowed;
+        note_trial(s, too_fine, step, bytes);
+        if (!too_fine && step <= finest_step(e) * 1.0001)
+            return J2K_OK;
+        if (fabs(bytes - aim) < TUNED * aim || trial > 3)
+            TRY(tune(e, s, aim - bytes, &tuned));
+        if (tuned) {
+            double now;
+            TRY(count_bytes(e, &now));
+            if (enough_bytes(s, now))
+                return J2K_OK;
+        }
+        double coded = 0, predicted = j2k_histogram_ht_bytes(s->h, step);
+        for (size_t i = 0; i < e->num_refs; i++)
+            coded += coded_bytes(&e->refs[i]);
+        correction = bytes / fmax(predicted + around, 1);
+        step = j2k_histogram_step_for_ht_bytes(s->h, fmax(aim / correction - around, 1));
+        (void)coded;
     }
-    *again = true;
+    set_step(e, s->best > 0 ? s->best : COARSEST_STEP, -1, 1);
+    TRY(j2k_kept_code(e, -1, 1));
+    double bytes;
+    return count_bytes(e, &bytes);
+}
+
+/* ---- squared errors ---- */
+
+static j2k_status search_psnr(encoder *e, step_search *s) {
+    const double aim = AIM_ERROR * s->allowed;
+    double wanted = j2k_encode_wavelet_error(e, aim);
+    for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
+        double error, step = bounded_step(e, s, j2k_histogram_step_for_error(s->h, wanted), aim, trial);
+        set_step(e, step, -1, 1);
+        TRY(j2k_kept_measure(e, -1, &error));
+        note_trial(s, error <= s->allowed, step, error);
+        bool finest = step <= finest_step(e) * 1.0001;
+        if ((error <= s->allowed && error >= ENOUGH_ERROR * s->allowed) || finest)
+            break;
+        wanted *= fmin(fmax(aim / fmax(error, 1e-9 * aim), 0.05), 20);
+    }
+    if (s->best > 0 && s->best != e->base_step)
+        set_step(e, s->best, -1, 1);
+    TRY(j2k_kept_code(e, -1, 1));
+    TRY(j2k_encode_fit_guard_bits(e));
+    j2k_encode_capabilities(e);
     return J2K_OK;
+}
+
+/* ---- bit-planes ---- */
+
+/* Bytes of the upper and of the lower of each code-block's two HT sets. */
+static void alternatives(const encoder *e, double *upper, double *lower) {
+    *upper = *lower = 0;
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const codeblock *cb = e->refs[i].block;
+        if (!cb->num_passes)
+            continue;
+        double first = cb->num_passes > 3 ? cb->u.enc.passes[cb->num_passes - 2].length : 0;
+        *upper += first;
+        *lower += coded_bytes(&e->refs[i]) - first;
+    }
+}
+
+/* With the 5/3: fill all layers. */
+static j2k_status search_planes(encoder *e, step_search *s) {
+    bool ratio = e->options.quality == J2K_QUALITY_RATIO;
+    double around, step;
+    TRY(bytes_around(e, &around));
+    double payload = fmax(AIM_BYTES * s->allowed - around, 8);
+    if (ratio)
+        step = j2k_histogram_step_for_ht_bytes(s->h, payload);
+    else
+        step = j2k_histogram_step_for_error(s->h, j2k_encode_wavelet_error(e, AIM_ERROR * s->allowed));
+    bool finer = false;
+    for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
+        double upper, lower, factor = 1;
+        step = fmax(step, 0.25);
+        e->ht.step = (float)step;
+        j2k_kept_requantise(e);
+        TRY(j2k_kept_code(e, -1, 1));
+        alternatives(e, &upper, &lower);
+        if (ratio && payload < upper)
+            factor = fmax(pow(2, (upper / payload - 1) * 3), 1.25);
+        else if (ratio && payload > lower && step > 0.25)
+            factor = fmin(pow(2, (lower / payload - 1) * 3), 0.8);
+        if (factor == 1 || trial + 1 == MAX_TRIALS) {
+            TRY(j2k_encode_fit_guard_bits(e));
+            j2k_encode_capabilities(e);
+            TRY(j2k_encode_layers(e, &finer));
+            if (!finer || step <= 0.25)
+                return J2K_OK;
+            factor = 0.5;
+        }
+        step *= factor;
+    }
+    return J2K_OK;
+}
+
+j2k_status j2k_encode_ht_target(encoder *e) {
+    uint32_t last = e->options.num_layers - 1;
+    bool ratio = e->options.quality == J2K_QUALITY_RATIO, finer;
+    magnitudes *h = ARENA_ALLOC(&e->context->memory, magnitudes, 1);
+    RETURN_IF(!h, J2K_ERROR_MEMORY);
+    TRY(j2k_kept_begin(e));
+    TRY(j2k_kept_histogram(e, HISTOGRAM_POINTS, h));
+    step_search s = {.h = h};
+    s.allowed = ratio ? j2k_encode_layer_bytes(e, last)
+                      : j2k_encode_allowed_error(e, e->options.layer_quality[last]);
+    if (!e->irreversible)
+        return search_planes(e, &s);
+    TRY(ratio ? search_ratio(e, &s) : search_psnr(e, &s));
+    return j2k_encode_layers(e, &finer);
 }

@@ -38,7 +38,6 @@ static j2k_status layers_by_ratio(encoder *e, uint32_t first, uint32_t end, uint
         uint64_t budget = packet_budget(e, layer, around), used;
         TRY(j2k_rate_for_bytes(&e->rate, layer, budget, &used));
         /* All passes together leave room: the quantiser throws away what could be afforded. */
-        *finer = *finer || (layer == last && e->ht.step > 1 && (double)used < 0.97 * (double)budget);
         *finer = *finer || (layer == last && e->irreversible && (double)used < 0.98 * (double)budget &&
                             e->options.base_step == 0 && e->rate.max_slope > 0);
     }
@@ -103,12 +102,6 @@ static j2k_status write_trial(encoder *e, byte_span *data) {
     return J2K_OK;
 }
 
-j2k_status j2k_encode_measure(encoder *e, double *squared_error) {
-    byte_span data;
-    TRY(write_trial(e, &data));
-    return measure_error(e, data, 0, squared_error);
-}
-
 /* The search for one layer. Estimates are errors in the wavelet domain; what they become in the image depends
  * a little on the data (the 9/7 is not quite orthogonal, samples are rounded and clamped), so that they are
  * corrected by what is measured. */
@@ -119,13 +112,15 @@ typedef struct psnr_trial {
 typedef struct psnr_search {
     double allowed;  /* squared error allowed */
     double estimate; /* next to try */
+    double near;     /* enough */
     psnr_trial good; /* the largest estimate known to meet the target */
     psnr_trial bad;  /* the smallest known to miss it */
     bool done;
 } psnr_search;
 
-/* Within 0.002 dB of the target is near enough: that is less than a thousandth of the bytes. */
-static const double NEAR_ENOUGH = 0.9996;
+/* Within 0.002 dB of the target is near enough: that is less than a thousandth of the bytes. With HT each trial
+ * costs as much as coding. */
+static const double NEAR_ENOUGH = 0.9996, NEAR_ENOUGH_HT = 0.94;
 enum { MAX_TRIALS = 10 };
 
 static void search_update(psnr_search *s, double measured) {
@@ -135,11 +130,11 @@ static void search_update(psnr_search *s, double measured) {
         s->good = now;
     if (!good && (s->bad.estimate == 0 || s->estimate < s->bad.estimate))
         s->bad = now;
-    if (good && measured >= NEAR_ENOUGH * s->allowed) {
+    if (good && measured >= s->near * s->allowed) {
         s->done = true;
         return;
     }
-    double aim = s->allowed * (1 + NEAR_ENOUGH) / 2;
+    double aim = s->allowed * (1 + s->near) / 2;
     if (s->good.estimate > 0 && s->bad.estimate > 0) { /* between the two on a double logarithmic scale */
         double share = log(aim / s->good.measured) / log(s->bad.measured / s->good.measured);
         share = fmin(fmax(share, 0.05), 0.95);
@@ -166,7 +161,8 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
         psnr_search *s = &searches[layer];
         s->done = layer_takes_everything(e, layer);
         s->allowed = j2k_encode_allowed_error(e, e->options.layer_quality[layer]);
-        s->estimate = j2k_encode_wavelet_error(e, s->allowed);
+        s->near = e->ht_target ? NEAR_ENOUGH_HT : NEAR_ENOUGH;
+        s->estimate = j2k_encode_wavelet_error(e, s->allowed * (e->ht_target ? (1 + s->near) / 2 : 1));
     }
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
         fill_by_error(e, first, end, searches);
@@ -175,13 +171,17 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
             all_done = all_done && searches[layer].done;
         if (all_done)
             return J2K_OK;
-        byte_span data;
-        TRY(write_trial(e, &data));
+        byte_span data = {NULL, 0};
+        if (!e->ht_target)
+            TRY(write_trial(e, &data));
         for (uint32_t layer = first; layer < end; layer++) {
             if (searches[layer].done)
                 continue;
             double measured, before = searches[layer].estimate;
-            TRY(measure_error(e, data, layer + 1, &measured));
+            if (e->ht_target)
+                TRY(j2k_kept_measure(e, (int)layer, &measured));
+            else
+                TRY(measure_error(e, data, layer + 1, &measured));
             search_update(&searches[layer], measured);
             if (searches[layer].done)
                 searches[layer].estimate = before;
@@ -193,7 +193,8 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
         if (s->done)
             continue;
         s->estimate = s->good.estimate;
-        *finer = *finer || (s->good.estimate == 0 && e->irreversible && e->options.base_step == 0);
+        *finer = *finer || 
+                 (s->good.estimate == 0 && (e->irreversible || e->ht_target) && e->options.base_step == 0);
     }
     fill_by_error(e, first, end, searches);
     return J2K_OK;
@@ -236,10 +237,8 @@ static j2k_status fill_layers(encoder *e, uint32_t first, uint32_t end, uint64_t
     }
 }
 
-j2k_status j2k_encode_layers(encoder *e, bool *finer) {
+static j2k_status begin_layers(encoder *e) {
     j2k_context *context = e->context;
-    uint32_t last = e->options.num_layers - 1;
-    *finer = false;
     e->rate = (rate_control){.tiles = e->tiles,
                              .num_tiles = e->num_tiles,
                              .siz = &e->cs.siz,
@@ -248,7 +247,19 @@ j2k_status j2k_encode_layers(encoder *e, bool *finer) {
                              .count = e->num_refs,
                              .scratch = &context->scratch,
                              .ht = (e->options.codeblock_style & J2K_STYLE_HT) != 0};
-    TRY(j2k_rate_prepare(&e->rate, &context->memory));
+    return j2k_rate_prepare(&e->rate, &context->memory);
+}
+
+j2k_status j2k_encode_one_layer(encoder *e) {
+    TRY(begin_layers(e));
+    j2k_rate_everything(&e->rate, e->options.num_layers - 1);
+    return J2K_OK;
+}
+
+j2k_status j2k_encode_layers(encoder *e, bool *finer) {
+    uint32_t last = e->options.num_layers - 1;
+    *finer = false;
+    TRY(begin_layers(e));
     byte_sink counter = {NULL, 0, 0};
     TRY(j2k_encode_write(e, &counter, false));
     if (e->rate.ht &&

@@ -390,6 +390,8 @@ static void plan_quantisation(const encoder *e, uint32_t component, quantisation
             q->mantissa[i] = q->mantissa[0];
         } else {
             double step = e->base_step / sqrt(colour * j2k_basis_energy(false, level, orientation));
+            if ((int)((i + 2) / 3) == e->tuned)
+                step *= (double)e->tuned_factor;
             j2k_quant_encode_step(step, depth, orientation, &q->exponent[i], &q->mantissa[i]);
             if (q->kind == QUANT_DERIVED && q->exponent[0] < levels)
                 q->exponent[0] = (uint8_t)levels;
@@ -397,7 +399,7 @@ static void plan_quantisation(const encoder *e, uint32_t component, quantisation
     }
 }
 
-static void plan_all_quantisation(encoder *e) {
+void j2k_encode_quantise(encoder *e) {
     for (uint32_t c = 0; c < e->image->num_components; c++) {
         component_style *style = e->cs.components;
         bool transformed = e->cs.style.colour_transform && c == 3;
@@ -413,20 +415,8 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
     static const double MARGIN = 0.98;
     const j2k_encode_options *o = &e->options;
     double psnr = o->layer_quality[o->num_layers - 1];
-    if (e->ht.sets > 1 && !e->irreversible && o->quality == J2K_QUALITY_RATIO && psnr > 1 && refine == 0) {
-        double step = e->base_step =
-            1; /* where the rate can only be met nearby; else all bit-planes are tried */
-        TRY(j2k_encode_choose_ht_step(e, j2k_encode_layer_bytes(e, o->num_layers - 1), &step));
-        e->ht.step = (float)step;
-    }
-    if (!e->irreversible || o->base_step > 0)
+    if (!e->irreversible || o->base_step > 0 || e->ht_target)
         return J2K_OK;
-    if (e->ht_step > 0) {
-        e->base_step = e->ht_step;
-        return J2K_OK;
-    }
-    if (e->ht_by_step && o->quality == J2K_QUALITY_RATIO)
-        return j2k_encode_choose_ht_step(e, j2k_encode_layer_bytes(e, o->num_layers - 1), &e->base_step);
     if (o->quality == J2K_QUALITY_PSNR && psnr > 0) {
         double allowed = j2k_encode_allowed_error(e, psnr);
         TRY(j2k_encode_choose_step(e, j2k_encode_wavelet_error(e, allowed), &e->base_step));
@@ -437,15 +427,18 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
 }
 
 /* An HT code-block is coded most efficiently by its cleanup pass alone; with the 9/7 the quantiser step gives
- * it any quality, and is the better way to it (see encode_ht.c). With the 5/3 there are only bit-planes. */
+ * it any quality, and is the better way to it. With the 5/3 there are only bit-planes (see encode_ht.c). */
 static void plan_ht(encoder *e, bool everything) {
     const j2k_encode_options *o = &e->options;
-    bool free_step =
-        e->irreversible && o->base_step == 0 && (!o->max_bytes || o->quality == J2K_QUALITY_RATIO);
     bool ht = o->codeblock_style & J2K_STYLE_HT;
-    e->ht_by_step = ht && !everything && free_step;
+    bool cut = o->max_component_bytes || (o->max_bytes && (everything || o->quality != J2K_QUALITY_RATIO));
+    e->ht_target =
+        ht && !everything && !cut && !(e->irreversible && o->base_step > 0) && o->roi_component < 0;
+    e->tuned = -1;
+    e->ht_by_step = e->ht_target && e->irreversible;
     e->ht.step = 0;
-    e->ht.sets = e->ht_by_step || (everything && !o->max_bytes) ? 1 : MAX_BITPLANES;
+    e->ht.sets = e->ht_by_step || (everything && !cut) ? 1 : MAX_BITPLANES;
+    e->ht.refine = e->ht.sets > 1 && !e->ht_target;
     e->ht.measure = e->ht.sets > 1 || (o->num_layers > 1 && o->quality != J2K_QUALITY_LOSSLESS);
 }
 
@@ -478,11 +471,11 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
         e->cs.components[c].roi_shift = o->roi_component == (int)c ? (uint8_t)o->roi_shift : 0;
     }
     TRY(plan_changes(e));
-    plan_all_quantisation(e);
+    j2k_encode_quantise(e);
     double planned = e->base_step;
     TRY(refine_base_step(e, refine));
     if (e->base_step != planned)
-        plan_all_quantisation(e);
+        j2k_encode_quantise(e);
     return J2K_OK;
 }
 

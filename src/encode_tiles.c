@@ -68,9 +68,12 @@ static j2k_status transform_and_keep(encoder *e) {
     return status;
 }
 
+bool j2k_encode_keeps_tiles(const encoder *e) {
+    return e->options.quality != J2K_QUALITY_LOSSLESS && e->num_samples <= MOST_KEPT_SAMPLES;
+}
+
 j2k_status j2k_encode_load_tile(encoder *e, uint32_t index, arena *memory, tile *t) {
-    bool keep = e->options.quality != J2K_QUALITY_LOSSLESS && e->num_samples <= MOST_KEPT_SAMPLES;
-    if (!keep)
+    if (!j2k_encode_keeps_tiles(e))
         return transform_tile(e, index, memory, t);
     if (!e->kept_planes || e->kept_irreversible != e->irreversible)
         TRY(transform_and_keep(e));

@@ -452,7 +452,7 @@ static void measure_errors(const ht_encoder *e, const encode_job *job, unsigned 
 /* Bits below the binary point: as many as fit, up to what makes distortions exact to a percent. */
 static unsigned fraction_bits(const encode_job *job) {
     enum { WANTED = 5 };
-    if (!job->source.irreversible || job->source.roi_shift || !job->ht.measure || job->num_bitplanes >= 31)
+    if (!job->source.irreversible || job->source.roi_shift || job->num_bitplanes >= 31)
         return 0;
     return job->num_bitplanes + WANTED <= 31 ? WANTED : 31U - job->num_bitplanes;
 }
@@ -485,7 +485,6 @@ static j2k_status load_block(ht_encoder *e, encode_job *job, unsigned fraction, 
             e->samples[i] = (e->samples[i] & 0x80000000) | (magnitude < largest ? magnitude : largest);
         }
     }
-    job->energy = job->ht.measure ? block_energy(e, count, fraction) : 0;
     RETURN_IF(*planes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
     return J2K_OK;
 }
@@ -496,11 +495,7 @@ static j2k_status encode_set(ht_encoder *e, const encode_job *job, unsigned plan
     RETURN_IF(*size + HT_MAX_CLEANUP + HT_MAX_REFINEMENT > HT_DATA_CAPACITY, J2K_ERROR_INTERNAL);
     unsigned shift = plane + fraction;
     *size += e->encode_cleanup(e, job->width, job->height, shift, e->data + *size);
-    bool refined = plane > job->ht.lowest || (plane && job->ht.measure);
-    for (unsigned i = 0; i < (refined ? 3u : 1u); i++)
-        passes[i].length = (uint32_t)*size;
-    if (!job->ht.measure)
-        return J2K_OK;
+    passes[0].length = (uint32_t)*size;
     double error[3];
     if (plane) {
         size_t first, both = encode_refinement(e, job, shift - 1, e->data + *size, &first);
@@ -518,7 +513,7 @@ static j2k_status begin_results(encode_job *job, unsigned planes, arena *out) {
     unsigned lowest = job->ht.lowest, coded = planes > lowest ? planes - lowest : 0;
     job->zero_bitplanes = (uint8_t)(job->num_bitplanes - planes);
     job->num_passes = coded ? (uint16_t)(3 * coded - 2) : 0;
-    if (coded && lowest && job->ht.measure) /* the passes between the lowest bit-plane and the next */
+    if (coded && lowest && job->ht.refine) /* the passes between the lowest bit-plane and the next */
         job->num_passes += 2;
     job->data = NULL;
     job->passes = NULL;
@@ -535,28 +530,97 @@ static j2k_status keep_data(const ht_encoder *e, encode_job *job, size_t size, a
     return J2K_OK;
 }
 
-/* The lowest bit-plane's cleanup pass alone, without quantised samples in between, where that is possible. */
-static bool encode_directly(ht_encoder *e, encode_job *job, arena *out, j2k_status *status) {
+/* ---- cleanup passes alone ---- */
+
+enum { MOST_SETS = 2, LANES = 16 };
+
+/* Squared errors of a code-block that is cut off below a bit-plane, and without any pass, in units of that
+ * bit-plane. Sums of 16 lanes, so that compilers can use vectors and every one of them gives the same. */
+typedef struct cut_error {
+    float energy[LANES], error[LANES];
+} cut_error;
+
+static inline void add_error(cut_error *sums, unsigned lane, float magnitude, float half) {
+    float limited = magnitude < 1e9f ? magnitude : 1e9f, whole = (float)(int32_t)limited;
+    float left = limited - (whole > 0 ? whole + half : 0);
+    sums->energy[lane] += limited * limited;
+    sums->error[lane] += left * left;
+}
+
+static void measure_cut(const encode_job *job, unsigned plane, double *energy, double *error) {
+    const block_source *source = &job->source;
+    const float scale = ldexpf(source->irreversible ? source->inverse_step : 1, -(int)plane);
+    const float half = plane || source->irreversible ? 0.5f : 0;
+    cut_error sums;
+    memset(&sums, 0, sizeof sums);
+    for (unsigned y = 0; y < job->height; y++) {
+        const float *floats = (const float *)source->data + y * source->stride;
+        const int32_t *ints = (const int32_t *)source->data + y * source->stride;
+        float row[LANES];
+        for (unsigned x = 0; x < job->width; x += LANES) {
+            unsigned n = job->width - x < LANES ? job->width - x : LANES;
+            for (unsigned i = 0; i < n; i++)
+                row[i] = fabsf(source->irreversible ? floats[x + i] : (float)ints[x + i]) * scale;
+            for (unsigned i = n; i < LANES; i++)
+                row[i] = 0;
+            for (unsigned i = 0; i < LANES; i++)
+                add_error(&sums, i, row[i], half);
+        }
+    }
+    *energy = *error = 0;
+    for (unsigned i = 0; i < LANES; i++) {
+        *energy += (double)sums.energy[i];
+        *error += (double)sums.error[i];
+    }
+    *energy = ldexp(*energy, 2 * (int)plane);
+    *error = ldexp(*error, 2 * (int)plane);
+}
+
+/* The cleanup pass of one bit-plane to e->data + at. *planes is what the block has in all, from this bit-plane up. */
+static j2k_status encode_plane(ht_encoder *e, encode_job *job, unsigned plane, size_t at, unsigned *planes,
+                               size_t *size) {
     unsigned all;
-    size_t size;
-    if (!e->encode_direct || job->ht.measure || job->ht.sets > 1 || job->ht.lowest || job->source.roi_shift ||
-        !e->encode_direct(e, job, &all, e->data, &size))
-        return false;
+    if (e->encode_direct && !job->source.roi_shift && !(plane && job->source.irreversible) &&
+        e->encode_direct(e, job, plane, &all, e->data + at, size)) {
+        *planes = all ? bit_length32(all) + plane : 0;
+        return J2K_OK;
+    }
+    TRY(load_block(e, job, 0, planes));
+    *size = *planes > plane ? e->encode_cleanup(e, job->width, job->height, plane, e->data + at) : 0;
+    return J2K_OK;
+}
+
+/* Alternatives that are bit-planes' cleanup passes, nothing between them. */
+static j2k_status encode_cleanups(ht_encoder *e, encode_job *job, arena *out) {
+    unsigned sets = job->ht.sets > 1 ? job->ht.sets : 1, planes = 0;
+    RETURN_IF(sets > MOST_SETS, J2K_ERROR_INTERNAL);
+    size_t sizes[MOST_SETS], end = 0;
+    for (unsigned i = sets; i-- > 0; end += sizes[i])
+        TRY(encode_plane(e, job, job->ht.lowest + i, end, &planes, &sizes[i]));
+    double error = 0;
     job->energy = 0;
-    *status = begin_results(job, bit_length32(all), out);
-    if (*status != J2K_OK || !all)
-        return true;
-    job->passes[job->num_passes - 1].length = (uint32_t)size;
-    *status = keep_data(e, job, size, out);
-    return true;
+    if (job->ht.measure)
+        measure_cut(job, job->ht.lowest, &job->energy, &error);
+    TRY(begin_results(job, planes, out));
+    if (job->num_passes == 0)
+        return J2K_OK;
+    coding_pass *lowest = &job->passes[job->num_passes - 1];
+    *lowest = (coding_pass){(uint32_t)end, job->energy - error};
+    if (sets > 1 && sizes[1]) {
+        double energy;
+        measure_cut(job, job->ht.lowest + 1, &energy, &error);
+        for (unsigned i = 1; i <= 3; i++) /* its refinement passes are none */
+            lowest[-(int)i] = (coding_pass){(uint32_t)sizes[1], job->energy - error};
+    }
+    return keep_data(e, job, end, out);
 }
 
 static j2k_status encode_block(ht_encoder *e, encode_job *job, arena *out) {
     unsigned fraction = fraction_bits(job), planes;
-    j2k_status status;
-    if (encode_directly(e, job, out, &status))
-        return status;
+    if (!job->ht.refine)
+        return encode_cleanups(e, job, out);
     TRY(load_block(e, job, fraction, &planes));
+    job->energy = block_energy(e, (size_t)job->width * job->height, fraction);
     TRY(begin_results(job, planes, out));
     if (job->num_passes == 0)
         return J2K_OK;

@@ -20,10 +20,11 @@ enum {
 struct ht_encoder {
     const dsp_kernels *dsp;
     size_t (*encode_cleanup)(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out);
-    /* The lowest bit-plane's cleanup pass straight from the job's coefficients, and the OR of their
-     * magnitudes; false: that is not possible. NULL: there is no such version. */
-    bool (*encode_direct)(ht_encoder *e, const encode_job *job, unsigned *magnitudes_or, uint8_t *out,
-                          size_t *size);
+    /* A bit-plane's cleanup pass straight from the job's coefficients, and the OR of their magnitudes from that
+     * bit-plane up (0: nothing is written); false: that is not possible. Floats: bit-plane 0 only. NULL: there is
+     * no such version. */
+    bool (*encode_direct)(ht_encoder *e, const encode_job *job, unsigned plane, unsigned *magnitudes_or,
+                          uint8_t *out, size_t *size);
     void *workspace;                                   /* of the instruction set's version */
     uint32_t samples[MAX_BLOCK_SIZE + 64];             /* as quantised: sign, magnitude, fraction */
     uint8_t exponents[2][HT_MAX_QUAD_COLUMNS * 2 + 4]; /* of the lower samples of the last two quad-rows */
@@ -80,8 +81,8 @@ size_t j2k_ht_encode_cleanup_c(ht_encoder *e, unsigned width, unsigned height, u
 /* The same; it hands over to the one above what does not fit its 16-bit lanes. */
 size_t j2k_ht_encode_cleanup_avx512(ht_encoder *e, unsigned width, unsigned height, unsigned shift,
                                     uint8_t *out);
-bool j2k_ht_encode_direct_avx512(ht_encoder *e, const encode_job *job, unsigned *magnitudes_or, uint8_t *out,
-                                 size_t *size);
+bool j2k_ht_encode_direct_avx512(ht_encoder *e, const encode_job *job, unsigned plane,
+                                 unsigned *magnitudes_or, uint8_t *out, size_t *size);
 extern const size_t j2k_ht_encode_workspace_avx512;
 
 #endif

@@ -148,11 +148,12 @@ static double error_left(const rate_control *rc, uint32_t layer) {
 static rate_step make_step(const rate_control *rc, size_t index, unsigned from, unsigned to,
                            unsigned passes) {
     const block_ref *ref = &rc->refs[index];
-    const coding_pass *high = &ref->block->u.enc.passes[to - 1],
-                      *low = from ? &ref->block->u.enc.passes[from - 1] : NULL;
-    rate_step step = {.slope = ref->block->u.enc.slopes[to - 1],
-                      .bytes = high->length - (low ? low->length : 0),
-                      .error = (high->reduction - (low ? low->reduction : 0)) * ref->band->weight,
+    const codeblock *cb = ref->block;
+    int64_t bytes = pass_cost(rc, cb, to - 1) - (from ? pass_cost(rc, cb, from - 1) : 0);
+    double before = from ? cb->u.enc.passes[from - 1].reduction : 0;
+    rate_step step = {.slope = cb->u.enc.slopes[to - 1],
+                      .bytes = (uint32_t)(bytes > 0 ? bytes : 0),
+                      .error = (cb->u.enc.passes[to - 1].reduction - before) * ref->band->weight,
                       .passes = (uint16_t)passes,
                       .index = index};
     return step;
@@ -186,8 +187,6 @@ static int by_falling_slope(const void *a, const void *b) {
 static size_t add_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
     enum { HEADER_BYTES = 3 };
     size_t n = 0, taken = 0;
-    if (rc->ht)
-        return 0; /* passes of HT sets are alternatives, not steps */
     for (size_t i = 0; i < rc->count; i++) {
         codeblock *cb = rc->refs[i].block;
         unsigned from = cb->u.enc.layer_passes[layer], to = hull_behind(cb, from);
@@ -201,8 +200,9 @@ static size_t add_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
         if (step->bytes + HEADER_BYTES > bytes)
             continue;
         bytes -= step->bytes + HEADER_BYTES;
-        uint16_t *passes = &rc->refs[step->index].block->u.enc.layer_passes[layer], before = *passes;
-        *passes = step->passes;
+        codeblock *cb = rc->refs[step->index].block;
+        uint16_t before = cb->u.enc.layer_passes[layer];
+        take_passes(rc, cb, layer, step->passes);
         rc->steps[taken] = *step;
         rc->steps[taken++].passes = before; /* to undo it */
     }
@@ -212,8 +212,6 @@ static size_t add_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
 /* Leave out the worst steps whose error fits into what is left of it. */
 static void drop_steps(rate_control *rc, uint32_t layer, double error) {
     size_t n = 0;
-    if (rc->ht)
-        return;
     for (size_t i = 0; i < rc->count; i++) {
         codeblock *cb = rc->refs[i].block;
         unsigned to = cb->u.enc.layer_passes[layer], below = passes_below(cb, layer);
@@ -228,7 +226,7 @@ static void drop_steps(rate_control *rc, uint32_t layer, double error) {
     for (size_t i = 0; i < n; i++)
         if (rc->steps[i].error <= error) {
             error -= rc->steps[i].error;
-            rc->refs[rc->steps[i].index].block->u.enc.layer_passes[layer] = rc->steps[i].passes;
+            take_passes(rc, rc->refs[rc->steps[i].index].block, layer, rc->steps[i].passes);
         }
 }
 
@@ -303,7 +301,7 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
     if (size <= bytes)
         *used = size;
     for (size_t i = 0; size > bytes && i < taken; i++)
-        rc->refs[rc->steps[i].index].block->u.enc.layer_passes[layer] = rc->steps[i].passes;
+        take_passes(rc, rc->refs[rc->steps[i].index].block, layer, rc->steps[i].passes);
     return J2K_OK;
 }
 

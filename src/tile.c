@@ -32,26 +32,44 @@ typedef struct tile_builder {
     diagnostics *diag;
 } tile_builder;
 
-static void build_band(const tile_builder *b, uint32_t component, unsigned level, unsigned r,
-                       unsigned orientation, subband *band) {
-    const tile_component *tc = &b->tile->components[component];
+/* Step, weight and number of bit-planes; `level` as in subband_rect. */
+static void quantise_band(const tile *t, const image_siz *siz, uint32_t component, unsigned level, unsigned r,
+                          subband *band) {
+    const tile_component *tc = &t->components[component];
     const quantisation *quant = &tc->style->quant;
     bool reversible = tc->style->coding.reversible;
+    unsigned orientation = band->orientation;
     unsigned index = r == 0 ? 0 : 3 * (r - 1) + orientation; /* place in QCD and QCC, A.6.4 */
-    band->orientation = (uint8_t)orientation;
-    band->area = subband_rect(tc->area, level, orientation & 1, orientation >> 1);
-    band->coefficients.area = band->area;
     unsigned planes = quant->guard_bits + quant->exponent[index]; /* equation E-2 */
     band->num_bitplanes = (uint8_t)(planes ? planes - 1 : 0);
     band->step = 1;
     if (rect_empty(band->area))
         return;
     if (!reversible)
-        band->step = j2k_quant_step(b->siz->components[component].depth, orientation, quant->exponent[index],
+        band->step = j2k_quant_step(siz->components[component].depth, orientation, quant->exponent[index],
                                     quant->mantissa[index]);
     band->weight = (double)band->step * band->step * j2k_basis_energy(reversible, level, orientation);
-    if (b->tile->style->colour_transform && component < 3)
+    if (t->style->colour_transform && component < 3)
         band->weight *= j2k_colour_energy(reversible, component);
+}
+
+void j2k_tile_requantise(tile *t, const image_siz *siz) {
+    for (uint32_t c = 0; c < t->num_components; c++) {
+        tile_component *tc = &t->components[c];
+        for (unsigned r = 0; r < tc->num_resolutions; r++)
+            for (unsigned i = 0; i < tc->resolutions[r].num_bands; i++)
+                quantise_band(t, siz, c, tc->num_resolutions - 1u - r + (r > 0), r,
+                              &tc->resolutions[r].bands[i]);
+    }
+}
+
+static void build_band(const tile_builder *b, uint32_t component, unsigned level, unsigned r,
+                       unsigned orientation, subband *band) {
+    const tile_component *tc = &b->tile->components[component];
+    band->orientation = (uint8_t)orientation;
+    band->area = subband_rect(tc->area, level, orientation & 1, orientation >> 1);
+    band->coefficients.area = band->area;
+    quantise_band(b->tile, b->siz, component, level, r, band);
 }
 
 static j2k_status build_resolution(const tile_builder *b, uint32_t component, unsigned r, resolution *res) {

@@ -154,6 +154,9 @@ j2k_status j2k_tile_afford(const image_siz *siz, uint32_t index, const component
 /* Code-blocks that j2k_precinct_open would make. */
 uint64_t j2k_precinct_block_count(const subband *band, const resolution *res, uint32_t precinct_index);
 
+/* Encoder: take over the components' quantisation, which has changed since j2k_tile_build. */
+void j2k_tile_requantise(tile *t, const image_siz *siz);
+
 /* Make one precinct of one subband with its code-blocks and tag trees (no-op when that is done). The only
  * error is MEMORY. */
 j2k_status j2k_precinct_open(subband *band, const resolution *res, uint32_t precinct_index, arena *memory);

@@ -400,7 +400,7 @@ J2K_INLINE vec magnitudes(const int kind, const sample_source *s, vec raw) {
         magnitude = _mm512_and_si512(raw, SET32(INT32_MAX));
         magnitude = _mm512_srl_epi32(magnitude, _mm_cvtsi32_si128((int)s->shift));
     } else if (kind == FROM_INTS) {
-        magnitude = _mm512_abs_epi32(raw);
+        magnitude = _mm512_srl_epi32(_mm512_abs_epi32(raw), _mm_cvtsi32_si128((int)s->shift));
     } else { /* the limit is taken for what is not a number, too */
         __m512 x = _mm512_abs_ps(_mm512_mul_ps(_mm512_castsi512_ps(raw), _mm512_set1_ps(s->scale)));
         return _mm512_cvttps_epi32(_mm512_min_ps(x, _mm512_set1_ps(65535.0f)));
@@ -519,11 +519,13 @@ size_t j2k_ht_encode_cleanup_avx512(ht_encoder *e, unsigned width, unsigned heig
     return encode_loaded(e, width, height, &layout, out);
 }
 
-bool j2k_ht_encode_direct_avx512(ht_encoder *e, const encode_job *job, unsigned *magnitudes_or, uint8_t *out,
-                                 size_t *size) {
+bool j2k_ht_encode_direct_avx512(ht_encoder *e, const encode_job *job, unsigned plane,
+                                 unsigned *magnitudes_or, uint8_t *out, size_t *size) {
     block_layout layout = lay_out(job->width, job->height);
-    sample_source source = {
-        .data = job->source.data, .stride = job->source.stride, .scale = job->source.inverse_step};
+    sample_source source = {.data = job->source.data,
+                            .stride = job->source.stride,
+                            .shift = plane,
+                            .scale = job->source.inverse_step};
     if (!layout.fits)
         return false;
     if (job->source.irreversible)
@@ -531,7 +533,7 @@ bool j2k_ht_encode_direct_avx512(ht_encoder *e, const encode_job *job, unsigned 
             load_block(FROM_FLOATS, &source, e->workspace, job->width, job->height, layout.pitch);
     else
         *magnitudes_or = load_block(FROM_INTS, &source, e->workspace, job->width, job->height, layout.pitch);
-    if (*magnitudes_or == 0xFFFF || *magnitudes_or >> job->num_bitplanes)
+    if (*magnitudes_or == 0xFFFF || (uint64_t)*magnitudes_or << plane >> job->num_bitplanes)
         return false;
     *size = *magnitudes_or ? encode_loaded(e, job->width, job->height, &layout, out) : 0;
     return true;

@@ -58,7 +58,7 @@ static inline void ht_case_encode(ht_case *c, ht_encoder *encoder, unsigned sets
                               .height = (uint16_t)c->height,
                               .style = (uint8_t)c->style,
                               .num_bitplanes = 30,
-                              .ht = {.sets = (uint8_t)sets, .measure = sets > 1}};
+                              .ht = {.sets = (uint8_t)sets, .measure = sets > 1, .refine = sets > 1}};
     CHECK(j2k_ht_encode(encoder, &c->encoded, 1, out) == J2K_OK);
     CHECK(c->encoded.zero_bitplanes == 30 - c->planes);
     CHECK(c->encoded.num_passes == (c->planes ? 3 * c->planes - 2 : 0));
