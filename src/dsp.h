@@ -59,13 +59,26 @@ typedef struct colour_kernels {
     void (*ict_inverse)(float *c0, float *c1, float *c2, size_t n);
 } colour_kernels;
 
+struct cut_sums;
+
 /* T.800 annex E, one row of a code-block. The first two return the OR of the magnitudes. */
 typedef struct quant_kernels {
     uint32_t (*quantise_int)(const int32_t *in, size_t n, uint32_t *out);
     uint32_t (*quantise_float)(const float *in, float scale, size_t n, uint32_t *out);
     void (*dequantise_int)(const int32_t *in, size_t n, int32_t *out);
     void (*dequantise_float)(const int32_t *in, float scale, size_t n, float *out);
+    /* Both, with midpoints in between: 2 m + 1 times half_step, m being the magnitude, or 0. */
+    void (*requantise_float)(const float *in, float scale, float half_step, size_t n, float *out);
+    /* Squares of coefficients times scale, and of what is left of them when their magnitudes are cut to
+     * integers and given back with `half` added (0 stays 0). Column x adds to lane x mod 16. */
+    void (*cut_error_int)(const int32_t *in, float scale, float half, size_t n, struct cut_sums *sums);
+    void (*cut_error_float)(const float *in, float scale, float half, size_t n, struct cut_sums *sums);
 } quant_kernels;
+
+enum { CUT_LANES = 16 };
+typedef struct cut_sums {
+    float energy[CUT_LANES], error[CUT_LANES];
+} cut_sums;
 
 /* Samples that lie one after the other, or interleaved by three (suffix x3), in the machine's byte order.
  * Loading subtracts the offset; storing adds it and clamps to 0 .. max (offset 2^(depth-1), max < 2^16). */

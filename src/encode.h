@@ -21,10 +21,10 @@ typedef struct encoder {
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
     ht_choice ht;
-    bool ht_target;    /* HT: a ratio or a PSNR is wanted, see encode_ht.c; */
-    bool ht_by_step;   /* with the 9/7 the quantiser step alone makes the quality of the last layer */
-    int tuned;         /* subbands of this resolution (-1: none) */
-    float tuned_factor; /* have steps so many times as large as others */
+    bool ht_target;      /* HT: a ratio or a PSNR is wanted, see encode_ht.c; */
+    bool ht_by_step;     /* with the 9/7 the quantiser step alone makes the quality of the last layer */
+    int tuned;           /* subbands of this resolution (-1: none) */
+    float tuned_factor;  /* have steps so many times as large as others */
     plane **kept_planes; /* every tile's coefficients, see encode_tiles.c; NULL: none yet */
     bool kept_irreversible;
     size_t *first_ref; /* of each tile in `refs`, and the end; encode_kept.c */
@@ -65,13 +65,19 @@ j2k_status j2k_encode_ht_target(encoder *e);
 
 /* encode_kept.c: build all tiles and transform them; tiles and code-blocks are in e->tiles and e->refs. */
 j2k_status j2k_kept_begin(encoder *e);
-/* Count coefficients, about `enough` of them. */
-j2k_status j2k_kept_histogram(encoder *e, size_t enough, magnitudes *h);
+/* Count coefficients, enough of them. */
+j2k_status j2k_kept_histogram(encoder *e, magnitudes *h);
+/* With the 9/7: squared error in the image as the subbands' weights make it, when all bit-planes are decoded.
+ */
+j2k_status j2k_kept_wavelet_error(encoder *e, double *squared_error);
 /* Let the tiles take over a new quantisation. All code-blocks must be coded again, or those of the subbands
  * whose step has changed. */
 void j2k_kept_requantise(encoder *e);
 /* Code the code-blocks of one resolution (-1: all), of those every `every`-th. */
 j2k_status j2k_kept_code(encoder *e, int resolution, unsigned every);
+/* Whether code-block `index` is among them: not always the same one of a group, which could be the same
+ * column of the image each time. */
+bool j2k_kept_in_sample(size_t index, unsigned every);
 /* Squared error in the image when code-blocks are decoded as far as `layer` says (-1: all bit-planes). */
 j2k_status j2k_kept_measure(encoder *e, int layer, double *squared_error);
 

@@ -5,30 +5,32 @@
 
 #include "encode.h"
 
-/* HT codewords cannot be cut, and coding a bit-plane in two halves (refinement passes) costs more than coding it
- * whole. With the 9/7 there is no need to: a step s times as large leaves out as much as log2(s) bit-planes, for any
- * s. So everything is coded, by cleanup passes alone, and the step is what is searched for. With the 5/3 every
- * code-block is coded down to the two bit-planes on both sides of such a step, and rate control takes one of them.
+/* HT codewords cannot be cut, and coding a bit-plane in two halves (refinement passes) costs more than coding
+ * it whole. With the 9/7 there is no need to: a step s times as large leaves out as much as log2(s)
+ * bit-planes, for any s. So everything is coded, by cleanup passes alone, and the step is what is searched
+ * for. With the 5/3 every code-block is coded down to the two bit-planes on both sides of such a step, and
+ * rate control takes one of them.
  *
- * Time is what HT is chosen for, so that everything is done once if possible: the wavelet transform always; block
- * coding once for a PSNR, because the error of a step is measured before (by an inverse transform of the quantised
- * coefficients), and about once for a ratio, because a histogram of the coefficients predicts sizes. */
+ * Time is what HT is chosen for, so that everything is done once if possible: the wavelet transform always;
+ * block coding once for a PSNR, because the error of a step is measured before (by an inverse transform of
+ * the quantised coefficients), and about once for a ratio, because a histogram of the coefficients predicts
+ * sizes. */
 
 enum {
-    HISTOGRAM_POINTS = 1 << 16, /* coefficients counted, about */
-    SAMPLED_BLOCKS = 64,        /* code-blocks that say how good the prediction is, */
-    SAMPLED_FROM = 4,           /* where there are so many times as many */
+    SAMPLED_BLOCKS = 128, /* code-blocks that say how good the prediction is, */
+    SAMPLED_FROM = 4,     /* where there are so many times as many */
     MAX_TRIALS = 12,
 };
 
 /* How near is near enough: at least so much of the bytes or the error allowed; and what is aimed at. */
-static const double ENOUGH_BYTES = 0.975, AIM_BYTES = 0.989, ENOUGH_ERROR = 0.94, AIM_ERROR = 0.97;
+static const double ENOUGH_BYTES = 0.975, AIM_BYTES = 0.989, ENOUGH_ERROR = 0.935, AIM_ERROR = 0.965;
 
-/* A difference up to so much is made up for by the steps of one resolution, if that is up to so much of its bytes:
- * unequal steps cost a little. */
+/* A difference up to so much is made up for by the steps of one resolution, if that is up to so much of its
+ * bytes: unequal steps cost a little. */
 static const double TUNED = 0.03, TUNED_RESOLUTION = 0.14;
 
-/* Finer steps change no sample any more; and of deep samples they would need more bit-planes than there are. */
+/* Finer steps change no sample any more; and of deep samples they would need more bit-planes than there are.
+ */
 static double finest_step(const encoder *e) {
     unsigned depth = 0;
     for (uint32_t c = 0; c < e->image->num_components; c++)
@@ -41,10 +43,10 @@ static const double COARSEST_STEP = 1e7;
 /* Steps tried, and their bytes or squared errors. */
 typedef struct step_search {
     const magnitudes *h;
-    double allowed;               /* bytes or squared error */
-    double fine, fine_value;      /* the coarsest step known to be too fine, 0: none */
-    double coarse, coarse_value;  /* the finest known to be too coarse */
-    double best, best_value;      /* of those that are allowed, the one that comes nearest */
+    double allowed;              /* bytes or squared error */
+    double fine, fine_value;     /* the coarsest step known to be too fine, 0: none */
+    double coarse, coarse_value; /* the finest known to be too coarse */
+    double best, best_value;     /* of those that are allowed, the one that comes nearest */
 } step_search;
 
 static void note_trial(step_search *s, bool too_fine, double step, double value) {
@@ -62,11 +64,12 @@ static void note_trial(step_search *s, bool too_fine, double step, double value)
     }
 }
 
-/* Keep a predicted step between those that are known; a prediction that does not is replaced by interpolation on a
- * double logarithmic scale. */
+/* Keep a predicted step between those that are known; a prediction that does not is replaced by interpolation
+ * on a double logarithmic scale. */
 static double bounded_step(const encoder *e, const step_search *s, double step, double aim, unsigned trial) {
     if (s->fine > 0 && s->coarse > 0 && !(step > s->fine && step < s->coarse && trial < 4)) {
-        double share = log(fmax(aim, 1e-9) / s->fine_value) / log(fmax(s->coarse_value, 1e-9) / s->fine_value);
+        double share =
+            log(fmax(aim, 1e-9) / s->fine_value) / log(fmax(s->coarse_value, 1e-9) / s->fine_value);
         share = trial % 3 == 2 ? 0.5 : fmin(fmax(share, 0.03), 0.97);
         return s->fine * pow(s->coarse / s->fine, share);
     }
@@ -99,14 +102,19 @@ static double coded_bytes(const block_ref *ref) {
 }
 
 /* How many times as large as predicted code-blocks are, from a sample. */
-static j2k_status sample_blocks(encoder *e, unsigned every, const magnitudes *h, double *correction) {
+static j2k_status sample_blocks(encoder *e, unsigned every, double *correction) {
     double bytes = 0;
     TRY(j2k_kept_code(e, -1, every));
-    for (size_t i = every / 2; i < e->num_refs; i += every)
-        bytes += coded_bytes(&e->refs[i]);
-    bytes *= every;
-    double predicted = j2k_histogram_ht_bytes(h, e->base_step);
-    *correction = fmin(fmax(bytes / fmax(predicted, 1), 0.25), 4);
+    magnitudes *h = ARENA_ALLOC_ZERO(&e->context->work, magnitudes, 1);
+    RETURN_IF(!h, J2K_ERROR_MEMORY);
+    for (size_t i = 0; i < e->num_refs; i++) {
+        const block_ref *ref = &e->refs[i];
+        if (!j2k_kept_in_sample(i, every))
+            continue;
+        j2k_histogram_add(h, ref->band, false, ref->block->area, 4, 1);
+        bytes += coded_bytes(ref);
+    }
+    *correction = fmin(fmax(bytes / fmax(j2k_histogram_ht_bytes(h, e->base_step), 1), 0.25), 4);
     return J2K_OK;
 }
 
@@ -114,11 +122,12 @@ static j2k_status sample_blocks(encoder *e, unsigned every, const magnitudes *h,
 static j2k_status bytes_around(encoder *e, double *bytes) {
     byte_sink counter = {NULL, 0, 0};
     TRY(j2k_encode_write(e, &counter, false));
-    *bytes = (double)counter.size + 2.5 * (double)e->num_refs;
+    *bytes = (double)counter.size + 1.5 * (double)e->num_refs;
     return J2K_OK;
 }
 
-/* Go back to counting missing bit-planes from the block coders' limit, for code-blocks that are not coded again. */
+/* Go back to counting missing bit-planes from the block coders' limit, for code-blocks that are not coded
+ * again. */
 static void unfit_guard_bits(encoder *e) {
     for (size_t i = 0; i < e->num_refs; i++) {
         const block_ref *ref = &e->refs[i];
@@ -128,8 +137,8 @@ static void unfit_guard_bits(encoder *e) {
     }
 }
 
-/* Make up for `missing` bytes by the steps of the resolution with the fewest code-blocks that can. *done: there is
- * one. */
+/* Make up for `missing` bytes by the steps of the resolution with the fewest code-blocks that can. *done:
+ * there is one. */
 static j2k_status tune(encoder *e, const step_search *s, double missing, bool *done) {
     double bytes[J2K_MAX_RESOLUTIONS] = {0};
     *done = false;
@@ -147,7 +156,8 @@ static j2k_status tune(encoder *e, const step_search *s, double missing, bool *d
         if (!(fabs(missing) < TUNED_RESOLUTION * bytes[r]))
             continue;
         double step = e->base_step, near = step * 1.1;
-        double power = log(j2k_histogram_ht_bytes(s->h, step) / fmax(j2k_histogram_ht_bytes(s->h, near), 1)) / log(1.1);
+        double power =
+            log(j2k_histogram_ht_bytes(s->h, step) / fmax(j2k_histogram_ht_bytes(s->h, near), 1)) / log(1.1);
         unfit_guard_bits(e);
         set_step(e, step, r, pow(1 + missing / bytes[r], -1 / fmin(fmax(power, 0.3), 2)));
         TRY(j2k_kept_code(e, r, 1));
@@ -167,7 +177,7 @@ static j2k_status search_ratio(encoder *e, step_search *s) {
     double step = j2k_histogram_step_for_ht_bytes(s->h, fmax(aim - around, 8));
     if (e->num_refs >= SAMPLED_FROM * SAMPLED_BLOCKS) {
         set_step(e, bounded_step(e, s, step, aim, 0), -1, 1);
-        TRY(sample_blocks(e, (unsigned)(e->num_refs / SAMPLED_BLOCKS), s->h, &correction));
+        TRY(sample_blocks(e, (unsigned)(e->num_refs / SAMPLED_BLOCKS), &correction));
         step = j2k_histogram_step_for_ht_bytes(s->h, fmax(aim - around, 8) / correction);
     }
     for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
@@ -191,12 +201,8 @@ static j2k_status search_ratio(encoder *e, step_search *s) {
             if (enough_bytes(s, now))
                 return J2K_OK;
         }
-        double coded = 0, predicted = j2k_histogram_ht_bytes(s->h, step);
-        for (size_t i = 0; i < e->num_refs; i++)
-            coded += coded_bytes(&e->refs[i]);
-        correction = bytes / fmax(predicted + around, 1);
+        correction = bytes / (j2k_histogram_ht_bytes(s->h, step) + around);
         step = j2k_histogram_step_for_ht_bytes(s->h, fmax(aim / correction - around, 1));
-        (void)coded;
     }
     set_step(e, s->best > 0 ? s->best : COARSEST_STEP, -1, 1);
     TRY(j2k_kept_code(e, -1, 1));
@@ -208,14 +214,18 @@ static j2k_status search_ratio(encoder *e, step_search *s) {
 
 static j2k_status search_psnr(encoder *e, step_search *s) {
     const double aim = AIM_ERROR * s->allowed;
-    double wanted = j2k_encode_wavelet_error(e, aim);
+    double wanted = j2k_encode_wavelet_error(e, aim), before = -1, exact;
+    set_step(e, bounded_step(e, s, j2k_histogram_step_for_error(s->h, wanted), aim, 0), -1, 1);
+    TRY(j2k_kept_wavelet_error(e, &exact));
+    wanted *= j2k_histogram_error(s->h, e->base_step) / fmax(exact, 1e-9 * wanted);
     for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
         double error, step = bounded_step(e, s, j2k_histogram_step_for_error(s->h, wanted), aim, trial);
         set_step(e, step, -1, 1);
         TRY(j2k_kept_measure(e, -1, &error));
         note_trial(s, error <= s->allowed, step, error);
-        bool finest = step <= finest_step(e) * 1.0001;
-        if ((error <= s->allowed && error >= ENOUGH_ERROR * s->allowed) || finest)
+        bool end = step <= finest_step(e) * 1.0001 || (error <= s->allowed && error == before);
+        before = error; /* that stays: nothing is left but zeros */
+        if ((error <= s->allowed && error >= ENOUGH_ERROR * s->allowed) || end)
             break;
         wanted *= fmin(fmax(aim / fmax(error, 1e-9 * aim), 0.05), 20);
     }
@@ -283,10 +293,10 @@ j2k_status j2k_encode_ht_target(encoder *e) {
     magnitudes *h = ARENA_ALLOC(&e->context->memory, magnitudes, 1);
     RETURN_IF(!h, J2K_ERROR_MEMORY);
     TRY(j2k_kept_begin(e));
-    TRY(j2k_kept_histogram(e, HISTOGRAM_POINTS, h));
+    TRY(j2k_kept_histogram(e, h));
     step_search s = {.h = h};
-    s.allowed = ratio ? j2k_encode_layer_bytes(e, last)
-                      : j2k_encode_allowed_error(e, e->options.layer_quality[last]);
+    s.allowed =
+        ratio ? j2k_encode_layer_bytes(e, last) : j2k_encode_allowed_error(e, e->options.layer_quality[last]);
     if (!e->irreversible)
         return search_planes(e, &s);
     TRY(ratio ? search_ratio(e, &s) : search_psnr(e, &s));

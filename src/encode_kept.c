@@ -4,11 +4,10 @@
 
 #include "encode.h"
 #include "image.h"
-#include "quant.h"
 #include "transform.h"
 
-/* The wavelet's output does not depend on the quantiser, so that an attempt with another step costs block coding
- * only, and its error in the image an inverse transform only. Of images too large to be kept (see
+/* The wavelet's output does not depend on the quantiser, so that an attempt with another step costs block
+ * coding only, and its error in the image an inverse transform only. Of images too large to be kept (see
  * encode_tiles.c) each attempt transforms the tiles again. */
 
 /* Coefficients of tile i, unless they are there, into the work arena. */
@@ -53,15 +52,79 @@ j2k_status j2k_kept_begin(encoder *e) {
     return J2K_OK;
 }
 
-j2k_status j2k_kept_histogram(encoder *e, size_t enough, magnitudes *h) {
-    enum { ENOUGH_TILES = 64 };
+/* Of small subbands a larger share is counted: they weigh more. */
+static void count_tile(magnitudes *h, const tile *t, uint32_t every, uint32_t share) {
+    for (uint32_t c = 0; c < t->num_components; c++) {
+        const tile_component *tc = &t->components[c];
+        for (unsigned r = 0; r < tc->num_resolutions; r++)
+            for (unsigned b = 0; b < tc->resolutions[r].num_bands; b++) {
+                const subband *band = &tc->resolutions[r].bands[b];
+                uint32_t less = every >> (tc->num_resolutions - 1u - r);
+                if (!rect_empty(band->area))
+                    j2k_histogram_add(h, band, tc->style->coding.reversible, band->area, less ? less : 1,
+                                      share);
+            }
+    }
+}
+
+j2k_status j2k_kept_histogram(encoder *e, magnitudes *h) {
+    enum { EVERY_ROW = 12, ENOUGH = 1 << 17, ENOUGH_TILES = 64 };
     memset(h, 0, sizeof *h);
     uint32_t share = j2k_encode_keeps_tiles(e) ? 1 : (e->num_tiles + ENOUGH_TILES - 1) / ENOUGH_TILES;
-    uint64_t every = e->num_samples / share / enough;
+    uint64_t every = e->num_samples / share / ENOUGH;
     for (uint32_t i = 0; i < e->num_tiles; i += share) {
         TRY(load_tile(e, i));
-        j2k_histogram_add(h, &e->tiles[i], every ? (uint32_t)every : 1, share);
+        count_tile(h, &e->tiles[i], every > EVERY_ROW ? (uint32_t)every : EVERY_ROW, share);
     }
+    return J2K_OK;
+}
+
+/* ---- errors in the wavelet domain ---- */
+
+typedef struct error_list {
+    const dsp_kernels *dsp;
+    const block_ref *refs;
+    size_t count;
+    double *errors;
+} error_list;
+
+enum { REF_BATCH = 16 };
+
+static void error_task(void *user, size_t index, unsigned worker) {
+    const error_list *list = user;
+    (void)worker;
+    for (size_t i = index * REF_BATCH; i < list->count && i < (index + 1) * REF_BATCH; i++) {
+        const block_ref *ref = &list->refs[i];
+        const plane *p = &ref->band->coefficients;
+        rect area = ref->block->area;
+        const float *row = (const float *)p->data + (ptrdiff_t)(area.y0 - p->area.y0) * p->stride +
+                           (ptrdiff_t)(area.x0 - p->area.x0);
+        cut_sums sums;
+        memset(&sums, 0, sizeof sums);
+        for (uint32_t y = area.y0; y < area.y1; y++, row += p->stride)
+            list->dsp->quant->cut_error_float(row, 1.0f / ref->band->step, 0.5f, rect_width(area), &sums);
+        double error = 0;
+        for (unsigned k = 0; k < CUT_LANES; k++)
+            error += (double)sums.error[k];
+        list->errors[i] = error * ref->band->weight;
+    }
+}
+
+j2k_status j2k_kept_wavelet_error(encoder *e, double *squared_error) {
+    j2k_context *context = e->context;
+    arena_mark before = j2k_arena_mark(&context->memory);
+    double *errors = ARENA_ALLOC(&context->memory, double, e->num_refs);
+    RETURN_IF(!errors, J2K_ERROR_MEMORY);
+    *squared_error = 0;
+    for (uint32_t i = 0; i < e->num_tiles; i++) {
+        TRY(load_tile(e, i));
+        error_list list = {context->dsp, e->refs + e->first_ref[i], e->first_ref[i + 1] - e->first_ref[i],
+                           errors};
+        j2k_parallel_for(context->pool, (list.count + REF_BATCH - 1) / REF_BATCH, error_task, &list);
+        for (size_t k = 0; k < list.count; k++)
+            *squared_error += errors[k];
+    }
+    j2k_arena_release(&context->memory, before);
     return J2K_OK;
 }
 
@@ -75,6 +138,11 @@ static bool in_resolution(const block_ref *ref, int resolution) {
     return resolution < ref->component->num_resolutions && ref->band >= bands && ref->band < bands + 3;
 }
 
+bool j2k_kept_in_sample(size_t index, unsigned every) {
+    uint64_t group = index / every;
+    return index % every == (uint32_t)(group * UINT64_C(0x9E3779B97F4A7C15) >> 40) % every;
+}
+
 static j2k_status code_refs(encoder *e, size_t from, size_t to, int resolution, unsigned every) {
     j2k_context *context = e->context;
     if (resolution < 0 && every <= 1)
@@ -84,7 +152,7 @@ static j2k_status code_refs(encoder *e, size_t from, size_t to, int resolution, 
     RETURN_IF(!chosen, J2K_ERROR_MEMORY);
     size_t count = 0;
     for (size_t i = from; i < to; i++)
-        if ((resolution < 0 || in_resolution(&e->refs[i], resolution)) && i % every == every / 2)
+        if ((resolution < 0 || in_resolution(&e->refs[i], resolution)) && j2k_kept_in_sample(i, every))
             chosen[count++] = e->refs[i];
     TRY(j2k_blocks_encode_all(context, chosen, count, e->ht));
     j2k_arena_release(&context->work, before);
@@ -123,8 +191,6 @@ typedef struct rebuild_list {
     size_t count;
 } rebuild_list;
 
-enum { REBUILD_BATCH = 16 };
-
 static void rebuild_row_int(const rebuild_job *job, const int32_t *in, int32_t *out) {
     int32_t half = job->plane ? 1 << (job->plane - 1) : 0;
     for (uint32_t x = 0; x < job->width; x++) {
@@ -134,22 +200,10 @@ static void rebuild_row_int(const rebuild_job *job, const int32_t *in, int32_t *
     }
 }
 
-static void rebuild_row_float(const rebuild_job *job, const quant_kernels *kernels, const float *in,
-                              float *out) {
-    uint32_t words[1024];
-    int32_t doubled[1024];
-    kernels->quantise_float(in, 1.0f / job->step, job->width, words);
-    for (uint32_t x = 0; x < job->width; x++) {
-        int32_t magnitude = (int32_t)(words[x] & INT32_MAX), value = magnitude ? 2 * magnitude + 1 : 0;
-        doubled[x] = words[x] >> 31 ? -value : value;
-    }
-    kernels->dequantise_float(doubled, job->step * 0.5f, job->width, out);
-}
-
 static void rebuild_task(void *user, size_t index, unsigned worker) {
     const rebuild_list *list = user;
     (void)worker;
-    for (size_t i = index * REBUILD_BATCH; i < list->count && i < (index + 1) * REBUILD_BATCH; i++) {
+    for (size_t i = index * REF_BATCH; i < list->count && i < (index + 1) * REF_BATCH; i++) {
         const rebuild_job *job = &list->jobs[i];
         for (uint32_t y = 0; y < job->height; y++) {
             const void *in = job->from + (ptrdiff_t)y * job->from_pitch;
@@ -159,7 +213,7 @@ static void rebuild_task(void *user, size_t index, unsigned worker) {
             else if (job->reversible)
                 rebuild_row_int(job, in, out);
             else
-                rebuild_row_float(job, list->dsp->quant, in, out);
+                list->dsp->quant->requantise_float(in, 1.0f / job->step, job->step * 0.5f, job->width, out);
         }
     }
 }
@@ -225,7 +279,7 @@ static j2k_status rebuild_tile(encoder *e, uint32_t index, int layer, image_wind
     }
     if (status == J2K_OK) {
         rebuild_list list = {context->dsp, jobs, count};
-        j2k_parallel_for(context->pool, (count + REBUILD_BATCH - 1) / REBUILD_BATCH, rebuild_task, &list);
+        j2k_parallel_for(context->pool, (count + REF_BATCH - 1) / REF_BATCH, rebuild_task, &list);
         status = j2k_tile_inverse(context, t, window);
     }
     exchange_planes(t, own, true);
@@ -339,19 +393,19 @@ static void compare_task(void *user, size_t index, unsigned worker) {
 static j2k_status compare(j2k_context *context, const j2k_component *original, const j2k_component *decoded,
                           uint32_t interleaved, double *error) {
     size_t size = type_size(original->type);
-    bool dense = original->sample_step == (ptrdiff_t)(size * interleaved) && !original->byte_swapped &&
-                 (original->type == J2K_UINT8 ||
-                  (original->type == J2K_UINT16 && (uintptr_t)original->data % 2 == 0 &&
-                   original->row_stride % 2 == 0));
+    bool dense =
+        original->sample_step == (ptrdiff_t)(size * interleaved) && !original->byte_swapped &&
+        (original->type == J2K_UINT8 || (original->type == J2K_UINT16 && (uintptr_t)original->data % 2 == 0 &&
+                                         original->row_stride % 2 == 0));
     size_t stripes = ((size_t)original->height + COMPARED_ROWS - 1) / COMPARED_ROWS;
-    comparison c = {.context = context,
-                    .original = original,
-                    .decoded = decoded,
-                    .samples = dense ? (size_t)original->width * interleaved : 0,
-                    .rows = original->height,
-                    .scratch = ARENA_ALLOC(&context->work, int32_t,
-                                           2 * (size_t)original->width * context->num_workers),
-                    .sums = ARENA_ALLOC(&context->work, double, stripes)};
+    comparison c = {
+        .context = context,
+        .original = original,
+        .decoded = decoded,
+        .samples = dense ? (size_t)original->width * interleaved : 0,
+        .rows = original->height,
+        .scratch = ARENA_ALLOC(&context->work, int32_t, 2 * (size_t)original->width * context->num_workers),
+        .sums = ARENA_ALLOC(&context->work, double, stripes)};
     RETURN_IF(!c.scratch || !c.sums, J2K_ERROR_MEMORY);
     j2k_parallel_for(context->pool, stripes, compare_task, &c);
     for (size_t i = 0; i < stripes; i++)

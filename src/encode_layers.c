@@ -118,8 +118,8 @@ typedef struct psnr_search {
     bool done;
 } psnr_search;
 
-/* Within 0.002 dB of the target is near enough: that is less than a thousandth of the bytes. With HT each trial
- * costs as much as coding. */
+/* Within 0.002 dB of the target is near enough: that is less than a thousandth of the bytes. With HT each
+ * trial costs as much as coding. */
 static const double NEAR_ENOUGH = 0.9996, NEAR_ENOUGH_HT = 0.94;
 enum { MAX_TRIALS = 10 };
 
@@ -193,7 +193,7 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
         if (s->done)
             continue;
         s->estimate = s->good.estimate;
-        *finer = *finer || 
+        *finer = *finer ||
                  (s->good.estimate == 0 && (e->irreversible || e->ht_target) && e->options.base_step == 0);
     }
     fill_by_error(e, first, end, searches);

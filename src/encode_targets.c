@@ -23,8 +23,12 @@ double j2k_encode_allowed_error(const encoder *e, double psnr) {
  * of (2k + 1) times the probability of being rounded to more than k. */
 static double rounded_error(double deviation) {
     double sum = 0;
-    for (int k = 0; k < 64; k++)
-        sum += (2 * k + 1) * erfc((k + 0.5) / (deviation * 1.4142135623730951));
+    for (int k = 0; k < 64; k++) {
+        double more = (2 * k + 1) * erfc((k + 0.5) / (deviation * 1.4142135623730951));
+        sum += more;
+        if (more < 1e-9 * sum)
+            break;
+    }
     return sum;
 }
 
@@ -34,7 +38,7 @@ double j2k_encode_wavelet_error(const encoder *e, double allowed) {
     if (target > 16)
         return allowed - samples / 12;
     double low = 0.05, high = 5;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 30; i++) {
         double middle = (low + high) / 2;
         if (rounded_error(middle) <= target)
             low = middle;

@@ -16,38 +16,58 @@ static double bin_edge(unsigned bin) {
     return bin ? ldexp(1 + (bin - 1) % 8 / 8.0, HISTOGRAM_LOWEST + (int)((bin - 1) / 8)) : 0;
 }
 
-static void count(magnitudes *h, float magnitude, uint32_t share) {
-    uint32_t bits;
-    memcpy(&bits, &magnitude, sizeof bits);
-    int bin = (int)(bits >> SHIFT) - FIRST + 1;
-    bin = bin < 0 ? 0 : bin < HISTOGRAM_BINS ? bin : HISTOGRAM_BINS - 1;
-    h->bins[bin] += share;
+/* Neighbours often fall into the same bin: four counters take turns, so that none waits for the one before.
+ */
+enum { COUNTERS = 4, CHUNK = 256 };
+
+typedef struct counters {
+    uint32_t bins[COUNTERS][HISTOGRAM_BINS];
+} counters;
+
+static void count(counters *c, const float *magnitudes, uint32_t n) {
+    uint16_t bins[CHUNK];
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &magnitudes[i], sizeof bits);
+        int bin = (int)(bits >> SHIFT) - FIRST + 1;
+        bin = bin < 0 ? 0 : bin;
+        bins[i] = (uint16_t)(bin < HISTOGRAM_BINS ? bin : HISTOGRAM_BINS - 1);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        c->bins[i % COUNTERS][bins[i]]++;
 }
 
-static void count_band(magnitudes *h, const subband *band, bool reversible, uint32_t every, uint32_t share) {
-    const plane *p = &band->coefficients;
-    uint32_t width = rect_width(p->area), height = rect_height(p->area);
-    every = height >= 4 * every ? every : 1;
-    float scale = (float)(sqrt(band->weight) / band->step);
-    for (uint32_t y = every / 2; y < height; y += every) {
-        const void *row = (const char *)p->data + (ptrdiff_t)y * p->stride * 4;
+static void count_row(counters *c, const void *row, bool reversible, float scale, uint32_t width) {
+    float magnitudes[CHUNK];
+    for (uint32_t x = 0; x < width; x += CHUNK) {
+        uint32_t n = width - x < CHUNK ? width - x : CHUNK;
+        const int32_t *ints = (const int32_t *)row + x;
+        const float *floats = (const float *)row + x;
         if (reversible)
-            for (uint32_t x = 0; x < width; x++)
-                count(h, fabsf((float)((const int32_t *)row)[x]) * scale, share * every);
+            for (uint32_t i = 0; i < n; i++)
+                magnitudes[i] = fabsf((float)ints[i]) * scale;
         else
-            for (uint32_t x = 0; x < width; x++)
-                count(h, fabsf(((const float *)row)[x]) * scale, share * every);
+            for (uint32_t i = 0; i < n; i++)
+                magnitudes[i] = fabsf(floats[i]) * scale;
+        count(c, magnitudes, n);
     }
 }
 
-void j2k_histogram_add(magnitudes *h, const tile *t, uint32_t every, uint32_t share) {
-    for (uint32_t c = 0; c < t->num_components; c++) {
-        const tile_component *tc = &t->components[c];
-        for (unsigned r = 0; r < tc->num_resolutions; r++)
-            for (unsigned b = 0; b < tc->resolutions[r].num_bands; b++)
-                if (!rect_empty(tc->resolutions[r].bands[b].area))
-                    count_band(h, &tc->resolutions[r].bands[b], tc->style->coding.reversible, every, share);
+void j2k_histogram_add(magnitudes *h, const subband *band, bool reversible, rect area, uint32_t every,
+                       uint32_t share) {
+    const plane *p = &band->coefficients;
+    uint32_t width = rect_width(area), height = rect_height(area);
+    float scale = (float)(sqrt(band->weight) / band->step);
+    counters c;
+    memset(&c, 0, sizeof c);
+    every = height >= 4 * every ? every : 1;
+    for (uint32_t y = every / 2; y < height; y += every) {
+        ptrdiff_t at = (ptrdiff_t)(area.y0 + y - p->area.y0) * p->stride + (ptrdiff_t)(area.x0 - p->area.x0);
+        count_row(&c, (const char *)p->data + 4 * at, reversible, scale, width);
     }
+    for (unsigned i = 0; i < COUNTERS; i++)
+        for (unsigned k = 0; k < HISTOGRAM_BINS; k++)
+            h->bins[k] += (uint64_t)c.bins[i][k] * share * every;
 }
 
 /* Integral from 0 to u of the squared error of a quantiser of step 1 with midpoint reconstruction: below 1 a
@@ -83,11 +103,13 @@ double j2k_histogram_step_for_error(const magnitudes *h, double squared_error) {
     return exp2(low);
 }
 
-/* Bits that a coefficient of 2^x steps takes in HT cleanup passes, for x = -1, -0.5, ... 1.5; beyond that one more
- * for each octave. Fitted to photographs, textures and tomography: sizes from 0.1 to 12 bits a sample come out
- * within some 5%, and within 2% when the size at a step nearby is known. */
+/* Bits that a coefficient of 2^x steps takes in HT cleanup passes, for x = -1, -0.5, ... 1.5; beyond that one
+ * more for each octave. (That it is little but the number of those above the step that counts has been known
+ * since He and Mitra, "Optimum bit allocation and accurate rate control for video coding via rho-domain
+ * source modeling", 2002.) Fitted to photographs, textures and tomography: most sizes from 0.1 to 12 bits a
+ * sample come out within 5%, and within 2% when the size at a step nearby is known. */
 static double ht_bits(double x) {
-    static const double BITS[] = {0.016, 0.918, 2.663, 4.414, 5.435, 5.435};
+    static const double BITS[] = {0.006, 0.64, 4.26, 4.26, 4.26, 5.26};
     if (x <= -1)
         return BITS[0];
     if (x >= 1.5)
@@ -101,7 +123,8 @@ double j2k_histogram_ht_bytes(const magnitudes *h, double step) {
     double bits = 0, down = log2(step);
     for (unsigned i = 0; i < HISTOGRAM_BINS; i++)
         if (h->bins[i])
-            bits += (double)h->bins[i] * ht_bits(HISTOGRAM_LOWEST + ((int)i - 0.5) / HISTOGRAM_BINS_PER_OCTAVE - down);
+            bits += (double)h->bins[i] *
+                    ht_bits(HISTOGRAM_LOWEST + ((int)i - 0.5) / HISTOGRAM_BINS_PER_OCTAVE - down);
     return bits / 8;
 }
 

@@ -5,8 +5,8 @@
 
 #include "tile.h"
 
-/* Coefficients counted by magnitude in steps of an eighth of an octave. Magnitudes are scaled such that a unit
- * of error in any coefficient is a unit of error in the image. */
+/* Coefficients counted by magnitude in steps of an eighth of an octave. Magnitudes are scaled such that a
+ * unit of error in any coefficient is a unit of error in the image. */
 enum {
     HISTOGRAM_BINS_PER_OCTAVE = 8,
     HISTOGRAM_LOWEST = -12, /* log2 of where the second bin begins; the first takes all that is smaller */
@@ -17,12 +17,13 @@ typedef struct magnitudes {
     uint64_t bins[HISTOGRAM_BINS];
 } magnitudes;
 
-/* Count the coefficients of a tile, of every `every`-th row of large subbands as if the rows between were alike,
- * and all `share` times. */
-void j2k_histogram_add(magnitudes *h, const tile *t, uint32_t every, uint32_t share);
+/* Count the coefficients in an area of a subband, of every `every`-th row (if there are enough of them) as if
+ * the rows between were alike, and all `share` times. */
+void j2k_histogram_add(magnitudes *h, const subband *band, bool reversible, rect area, uint32_t every,
+                       uint32_t share);
 
-/* Squared error that a quantiser of this step (for coefficients of weight 1) leaves in the image, midpoints being
- * reconstructed. */
+/* Squared error that a quantiser of this step (for coefficients of weight 1) leaves in the image, midpoints
+ * being reconstructed. */
 double j2k_histogram_error(const magnitudes *h, double step);
 
 /* The step that leaves this error. */

@@ -532,43 +532,28 @@ static j2k_status keep_data(const ht_encoder *e, encode_job *job, size_t size, a
 
 /* ---- cleanup passes alone ---- */
 
-enum { MOST_SETS = 2, LANES = 16 };
+enum { MOST_SETS = 2 };
 
-/* Squared errors of a code-block that is cut off below a bit-plane, and without any pass, in units of that
- * bit-plane. Sums of 16 lanes, so that compilers can use vectors and every one of them gives the same. */
-typedef struct cut_error {
-    float energy[LANES], error[LANES];
-} cut_error;
-
-static inline void add_error(cut_error *sums, unsigned lane, float magnitude, float half) {
-    float limited = magnitude < 1e9f ? magnitude : 1e9f, whole = (float)(int32_t)limited;
-    float left = limited - (whole > 0 ? whole + half : 0);
-    sums->energy[lane] += limited * limited;
-    sums->error[lane] += left * left;
-}
-
-static void measure_cut(const encode_job *job, unsigned plane, double *energy, double *error) {
+/* Squared error of a code-block that is cut off below a bit-plane, and without any pass, in quantiser steps
+ * squared.
+ */
+static void measure_cut(const ht_encoder *e, const encode_job *job, unsigned plane, double *energy,
+                        double *error) {
     const block_source *source = &job->source;
     const float scale = ldexpf(source->irreversible ? source->inverse_step : 1, -(int)plane);
     const float half = plane || source->irreversible ? 0.5f : 0;
-    cut_error sums;
+    cut_sums sums;
     memset(&sums, 0, sizeof sums);
     for (unsigned y = 0; y < job->height; y++) {
-        const float *floats = (const float *)source->data + y * source->stride;
-        const int32_t *ints = (const int32_t *)source->data + y * source->stride;
-        float row[LANES];
-        for (unsigned x = 0; x < job->width; x += LANES) {
-            unsigned n = job->width - x < LANES ? job->width - x : LANES;
-            for (unsigned i = 0; i < n; i++)
-                row[i] = fabsf(source->irreversible ? floats[x + i] : (float)ints[x + i]) * scale;
-            for (unsigned i = n; i < LANES; i++)
-                row[i] = 0;
-            for (unsigned i = 0; i < LANES; i++)
-                add_error(&sums, i, row[i], half);
-        }
+        if (source->irreversible)
+            e->dsp->quant->cut_error_float((const float *)source->data + y * source->stride, scale, half,
+                                           job->width, &sums);
+        else
+            e->dsp->quant->cut_error_int((const int32_t *)source->data + y * source->stride, scale, half,
+                                         job->width, &sums);
     }
     *energy = *error = 0;
-    for (unsigned i = 0; i < LANES; i++) {
+    for (unsigned i = 0; i < CUT_LANES; i++) {
         *energy += (double)sums.energy[i];
         *error += (double)sums.error[i];
     }
@@ -576,7 +561,8 @@ static void measure_cut(const encode_job *job, unsigned plane, double *energy, d
     *error = ldexp(*error, 2 * (int)plane);
 }
 
-/* The cleanup pass of one bit-plane to e->data + at. *planes is what the block has in all, from this bit-plane up. */
+/* The cleanup pass of one bit-plane to e->data + at. *planes is what the block has in all, from this
+ * bit-plane up. */
 static j2k_status encode_plane(ht_encoder *e, encode_job *job, unsigned plane, size_t at, unsigned *planes,
                                size_t *size) {
     unsigned all;
@@ -600,7 +586,7 @@ static j2k_status encode_cleanups(ht_encoder *e, encode_job *job, arena *out) {
     double error = 0;
     job->energy = 0;
     if (job->ht.measure)
-        measure_cut(job, job->ht.lowest, &job->energy, &error);
+        measure_cut(e, job, job->ht.lowest, &job->energy, &error);
     TRY(begin_results(job, planes, out));
     if (job->num_passes == 0)
         return J2K_OK;
@@ -608,7 +594,7 @@ static j2k_status encode_cleanups(ht_encoder *e, encode_job *job, arena *out) {
     *lowest = (coding_pass){(uint32_t)end, job->energy - error};
     if (sets > 1 && sizes[1]) {
         double energy;
-        measure_cut(job, job->ht.lowest + 1, &energy, &error);
+        measure_cut(e, job, job->ht.lowest + 1, &energy, &error);
         for (unsigned i = 1; i <= 3; i++) /* its refinement passes are none */
             lowest[-(int)i] = (coding_pass){(uint32_t)sizes[1], job->energy - error};
     }

@@ -20,9 +20,9 @@ enum {
 struct ht_encoder {
     const dsp_kernels *dsp;
     size_t (*encode_cleanup)(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out);
-    /* A bit-plane's cleanup pass straight from the job's coefficients, and the OR of their magnitudes from that
-     * bit-plane up (0: nothing is written); false: that is not possible. Floats: bit-plane 0 only. NULL: there is
-     * no such version. */
+    /* A bit-plane's cleanup pass straight from the job's coefficients, and the OR of their magnitudes from
+     * that bit-plane up (0: nothing is written); false: that is not possible. Floats: bit-plane 0 only. NULL:
+     * there is no such version. */
     bool (*encode_direct)(ht_encoder *e, const encode_job *job, unsigned plane, unsigned *magnitudes_or,
                           uint8_t *out, size_t *size);
     void *workspace;                                   /* of the instruction set's version */

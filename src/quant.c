@@ -55,7 +55,40 @@ static void dequantise_float_c(const int32_t *J2K_RESTRICT in, float scale, size
         out[i] = (float)in[i] * scale;
 }
 
-const quant_kernels j2k_quant_c = {quantise_int_c, quantise_float_c, dequantise_int_c, dequantise_float_c};
+static void requantise_float_c(const float *J2K_RESTRICT in, float scale, float half_step, size_t n,
+                               float *J2K_RESTRICT out) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t word;
+        quantise_float_c(in + i, scale, 1, &word);
+        uint32_t m = word & INT32_MAX, doubled = m ? 2 * m + 1 : 0, bits;
+        float value = (float)(int32_t)doubled * half_step;
+        memcpy(&bits, &value, 4);
+        bits |= word & 0x80000000u;
+        memcpy(&out[i], &bits, 4);
+    }
+}
+
+static inline void add_cut(cut_sums *sums, size_t lane, float magnitude, float half) {
+    float limited = magnitude < 1e9f ? magnitude : 1e9f, whole = (float)(int32_t)limited;
+    float left = limited - (whole > 0.0f ? whole + half : 0.0f);
+    sums->energy[lane] += limited * limited;
+    sums->error[lane] += left * left;
+}
+
+static void cut_error_int_c(const int32_t *in, float scale, float half, size_t n, cut_sums *sums) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t m = magnitude(in[i]);
+        add_cut(sums, i % CUT_LANES, (float)(int32_t)(m > INT32_MAX ? INT32_MAX : m) * scale, half);
+    }
+}
+
+static void cut_error_float_c(const float *in, float scale, float half, size_t n, cut_sums *sums) {
+    for (size_t i = 0; i < n; i++)
+        add_cut(sums, i % CUT_LANES, fabsf(in[i] * scale), half);
+}
+
+const quant_kernels j2k_quant_c = {quantise_int_c,     quantise_float_c, dequantise_int_c, dequantise_float_c,
+                                   requantise_float_c, cut_error_int_c,  cut_error_float_c};
 
 /* ---- code-blocks ---- */
 

@@ -379,7 +379,58 @@ static void dequantise_float(const int32_t *J2K_RESTRICT in, float factor, size_
         vf_store_n(out + i, n - i, vf_mul(vf_from_int(vi_load_n(in + i, n - i)), f));
 }
 
-const quant_kernels KERNEL_TABLE(quant) = {quantise_int, quantise_float, dequantise_int, dequantise_float};
+J2K_INLINE vf requantise_lanes(vf x, vf scale, vf half_step) {
+    vi all = vi_set(0), word = quantise_float_lanes(x, scale, &all), m = vi_and(word, vi_set(INT32_MAX));
+    vi doubled = vi_add(vi_add(m, m), vi_set(1));
+    doubled = vf_select_greater(vf_from_int(m), vf_set(0.0f), doubled, vi_set(0));
+    vf value = vf_mul(vf_from_int(doubled), half_step);
+    return vf_from_bits(vi_or(vf_bits(value), sign_bit(word)));
+}
+
+static void requantise_float(const float *J2K_RESTRICT in, float scale, float half_step, size_t n,
+                             float *J2K_RESTRICT out) {
+    const vf s = vf_set(scale), h = vf_set(half_step);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vf_store(out + i, requantise_lanes(vf_load(in + i), s, h));
+    if (i < n)
+        vf_store_n(out + i, n - i, requantise_lanes(vf_load_n(in + i, n - i), s, h));
+}
+
+J2K_INLINE void add_cut(cut_sums *sums, size_t lane, vf magnitude, vf half) {
+    vf limited = vf_min(magnitude, vf_set(1e9f)), whole = vf_from_int(vf_truncate(limited));
+    vi given = vf_select_greater(whole, vf_set(0.0f), vf_bits(vf_add(whole, half)), vi_set(0));
+    vf left = vf_sub(limited, vf_from_bits(given));
+    float *energy = sums->energy + lane, *error = sums->error + lane;
+    vf_store(energy, vf_add(vf_load(energy), vf_mul(limited, limited)));
+    vf_store(error, vf_add(vf_load(error), vf_mul(left, left)));
+}
+
+J2K_INLINE vf int_magnitude(vi x, float scale) {
+    return vf_mul(vf_from_int(vi_min_unsigned(vi_abs(x), vi_set(INT32_MAX))), vf_set(scale));
+}
+J2K_INLINE vf float_magnitude(vf x, float scale) {
+    return vf_from_bits(vi_and(vf_bits(vf_mul(x, vf_set(scale))), vi_set(INT32_MAX)));
+}
+
+static void cut_error_int(const int32_t *in, float scale, float half, size_t n, cut_sums *sums) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        add_cut(sums, i % CUT_LANES, int_magnitude(vi_load(in + i), scale), vf_set(half));
+    if (i < n)
+        add_cut(sums, i % CUT_LANES, int_magnitude(vi_load_n(in + i, n - i), scale), vf_set(half));
+}
+
+static void cut_error_float(const float *in, float scale, float half, size_t n, cut_sums *sums) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        add_cut(sums, i % CUT_LANES, float_magnitude(vf_load(in + i), scale), vf_set(half));
+    if (i < n)
+        add_cut(sums, i % CUT_LANES, float_magnitude(vf_load_n(in + i, n - i), scale), vf_set(half));
+}
+
+const quant_kernels KERNEL_TABLE(quant) = {quantise_int,     quantise_float, dequantise_int, dequantise_float,
+                                           requantise_float, cut_error_int,  cut_error_float};
 
 /* ---- samples ---- */
 

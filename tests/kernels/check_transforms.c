@@ -188,6 +188,14 @@ static void check_quant(const quant_kernels *c, const quant_kernels *v, size_t n
     uint32_t all = c->quantise_int(INT(expected, 0), n, (uint32_t *)INT(expected, 1));
     CHECK(all == v->quantise_int(INT(got, 0), n, (uint32_t *)INT(got, 1)), "OR of quantise_int");
     CHECK_SAME(quantise_int);
+    for (int plane = 0; plane < 3; plane++) {
+        cut_sums a, b;
+        memset(&a, 0, sizeof a);
+        memset(&b, 0, sizeof b);
+        c->cut_error_int(INT(expected, 0), 1.0f / (float)(1 << plane), plane ? 0.5f : 0.0f, n, &a);
+        v->cut_error_int(INT(got, 0), 1.0f / (float)(1 << plane), plane ? 0.5f : 0.0f, n, &b);
+        CHECK(memcmp(&a, &b, sizeof a) == 0, "cut_error_int");
+    }
     c->dequantise_int(INT(expected, 0), n, INT(expected, 1));
     v->dequantise_int(INT(got, 0), n, INT(got, 1));
     CHECK_SAME(dequantise_int);
@@ -198,6 +206,15 @@ static void check_quant(const quant_kernels *c, const quant_kernels *v, size_t n
     all = c->quantise_float(FLOAT(expected, 0), 1.7f, n, (uint32_t *)INT(expected, 1));
     CHECK(all == v->quantise_float(FLOAT(got, 0), 1.7f, n, (uint32_t *)INT(got, 1)), "OR of quantise_float");
     CHECK_SAME(quantise_float);
+    c->requantise_float(FLOAT(expected, 0), 1.7f, 0.3f, n, FLOAT(expected, 1));
+    v->requantise_float(FLOAT(got, 0), 1.7f, 0.3f, n, FLOAT(got, 1));
+    CHECK_SAME(requantise_float);
+    cut_sums a, b;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    c->cut_error_float(FLOAT(expected, 0), 1.7f, 0.5f, n, &a);
+    v->cut_error_float(FLOAT(got, 0), 1.7f, 0.5f, n, &b);
+    CHECK(memcmp(&a, &b, sizeof a) == 0, "cut_error_float");
 }
 
 #define CHECK_LOAD(kernel, type)                                                                             \
