@@ -434,6 +434,8 @@ static void plan_ht(encoder *e, bool everything) {
     bool cut = o->max_component_bytes || (o->max_bytes && (everything || o->quality != J2K_QUALITY_RATIO));
     e->ht_target =
         ht && !everything && !cut && !(e->irreversible && o->base_step > 0) && o->roi_component < 0;
+    for (uint32_t c = 0; c < e->image->num_components; c++) /* no component is wide */
+        e->ht_target = e->ht_target && e->image->components[c].depth <= 24;
     e->tuned = -1;
     e->ht_by_step = e->ht_target && e->irreversible;
     e->ht.step = 0;

@@ -566,7 +566,7 @@ static void measure_cut(const ht_encoder *e, const encode_job *job, unsigned pla
 static j2k_status encode_plane(ht_encoder *e, encode_job *job, unsigned plane, size_t at, unsigned *planes,
                                size_t *size) {
     unsigned all;
-    if (e->encode_direct && !job->source.roi_shift && !(plane && job->source.irreversible) &&
+    if (e->encode_direct && !job->source.roi_shift && !job->source.wide && !(plane && job->source.irreversible) &&
         e->encode_direct(e, job, plane, &all, e->data + at, size)) {
         *planes = all ? bit_length32(all) + plane : 0;
         return J2K_OK;

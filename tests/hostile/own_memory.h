@@ -84,14 +84,24 @@ void *j2k_arena_alloc_zero(arena *a, size_t count, size_t size) {
     return result;
 }
 
-void j2k_arena_reset(arena *a) {
-    for (arena_chunk *c = a->first, *next; c; c = next) {
-        next = c->next;
-        free(c->block);
-        free(c);
+arena_mark j2k_arena_mark(const arena *a) {
+    arena_mark mark = {a->first, 0, a->total};
+    return mark;
+}
+
+void j2k_arena_release(arena *a, arena_mark mark) {
+    while (a->first != mark.current) {
+        arena_chunk *chunk = a->first;
+        a->first = chunk->next;
+        free(chunk->block);
+        free(chunk);
     }
-    a->first = NULL;
-    a->total = 0;
+    a->total = mark.total;
+}
+
+void j2k_arena_reset(arena *a) {
+    arena_mark empty = {NULL, 0, 0};
+    j2k_arena_release(a, empty);
 }
 
 void j2k_arena_free(arena *a) {
