@@ -79,7 +79,8 @@ BLOSC2_GROK_EXPORT size_t blosc2_grok_get_defaults(char *text, size_t capacity);
 /* One row of the table of parameters. All strings are static. */
 typedef struct {
     const char *name;
-    const char *type; /* "integer", "number", "choice", "flags", "pair", "numbers", "pairs", "rects" or "text" */
+    const char
+        *type; /* "integer", "number", "choice", "flags", "pair", "numbers", "pairs", "rects" or "text" */
     const char *default_value; /* in text form */
     const char *allowed;       /* what values are allowed */
     const char *meaning;
@@ -133,6 +134,13 @@ BLOSC2_GROK_EXPORT int blosc2_grok_decode_components(const void *data, size_t si
                                                      const int64_t *row_strides, const int64_t *sample_steps,
                                                      const int32_t *types, char *error,
                                                      size_t error_capacity);
+
+/* Turn the unsigned integers that a stream of floats decodes to (blosc2_grok_describe: dtype, values) into
+ * these floats, in place: count samples of sample_size bytes (2 or 4) side by side. codes: NULL, or one for
+ * each sample: 0 as it is, 1 NaN, 2 infinity, 3 minus infinity. */
+BLOSC2_GROK_EXPORT int blosc2_grok_restore_floats(const void *data, size_t size, void *samples, size_t count,
+                                                  size_t sample_size, const uint8_t *codes, char *error,
+                                                  size_t error_capacity);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@
 #define BLOSC2_GROK_NO_BLOSC2
 #include "blosc2_grok.h"
 #include "codec.h"
+#include "note.h"
 #include "state.h"
 
 static int finish(j2k_status status, const diagnosis *why, char *error, size_t error_capacity) {
@@ -92,6 +93,10 @@ static j2k_status read_header(j2k_context *context, const void *data, size_t siz
     return status == J2K_OK ? status : fail(why, status, "%s", j2k_context_message(context));
 }
 
+static j2k_status note_of(const void *data, const j2k_header *header, note *n, diagnosis *why) {
+    return note_read((const char *)data + header->codestream_offset, header->codestream_size, n, why);
+}
+
 /* JSON text that grows. */
 typedef struct json {
     char *text;
@@ -144,7 +149,7 @@ static void add_component(json *j, const j2k_component_info *c) {
         (unsigned)c->full_height, (unsigned)c->width, (unsigned)c->height);
 }
 
-static void add_header(json *j, const j2k_header *h) {
+static void add_header(json *j, const j2k_header *h, const note *n) {
     static const char *const formats[] = {"codestream", "jp2", "jph"};
     static const char *const progressions[] = {"LRCP", "RLCP", "RPCL", "PCRL", "CPRL"};
     add(j, "{\"format\": \"%s\", ", formats[h->format <= J2K_FORMAT_JPH ? h->format : 0]);
@@ -172,6 +177,11 @@ static void add_header(json *j, const j2k_header *h) {
         add_text(j, h->comment, h->comment_size);
     else
         add(j, "null");
+    static const char *const mappings[] = {"null", "\"ordered\"", "\"scaled\""};
+    bool noted = note_sample_size(n, h) != 0;
+    const char *quote = noted ? "\"" : "";
+    add(j, ", \"dtype\": %s%s%s, \"values\": %s, \"nonfinite\": %s", quote, noted ? n->dtype : "null", quote,
+        mappings[noted ? n->floats.kind : FLOATS_NONE], truth(noted && n->floats.masked));
     add(j, ", \"components\": [");
     for (uint32_t c = 0; c < h->num_components; c++) {
         add(j, c ? ", " : "");
@@ -191,8 +201,11 @@ int blosc2_grok_describe(const void *data, size_t size, const blosc2_grok_select
     j2k_header header;
     json j = {NULL, 0, 0, false};
     j2k_status status = read_header(context, data, size, &options, &header, &why);
+    note n;
+    if (status == J2K_OK)
+        status = note_of(data, &header, &n, &why);
     if (status == J2K_OK) {
-        add_header(&j, &header);
+        add_header(&j, &header, &n);
         if (j.failed) {
             free(j.text);
             status = fail(&why, J2K_ERROR_MEMORY, "out of memory");
@@ -252,5 +265,33 @@ int blosc2_grok_decode_components(const void *data, size_t size, const blosc2_gr
     j2k_status status = decode_components(context, data, size, &options, num_components, samples, row_strides,
                                           sample_steps, types, &why);
     state_give_context(context, threads);
+    return finish(status, &why, error, error_capacity);
+}
+
+static j2k_status restore_floats(const note *n, void *samples, size_t count, size_t sample_size,
+                                 const uint8_t *codes, diagnosis *why) {
+    if (!n->floats.kind || sample_size != (strcmp(n->dtype, "float16") == 0 ? 2 : 4))
+        return fail(why, J2K_ERROR_ARGUMENT, "the stream does not hold floats of %u bytes",
+                    (unsigned)sample_size);
+    integers_to_floats(&n->floats, (uint32_t)sample_size, false, samples, count, codes);
+    return J2K_OK;
+}
+
+int blosc2_grok_restore_floats(const void *data, size_t size, void *samples, size_t count, size_t sample_size,
+                               const uint8_t *codes, char *error, size_t error_capacity) {
+    diagnosis why = {""};
+    j2k_decode_options options;
+    set_selection(NULL, &options);
+    j2k_context *context = state_take_context(1);
+    if (!context)
+        return finish(fail(&why, J2K_ERROR_MEMORY, "out of memory"), &why, error, error_capacity);
+    j2k_header header;
+    note n;
+    j2k_status status = read_header(context, data, size, &options, &header, &why);
+    if (status == J2K_OK)
+        status = note_of(data, &header, &n, &why);
+    state_give_context(context, 1);
+    if (status == J2K_OK)
+        status = restore_floats(&n, samples, count, sample_size, codes, &why);
     return finish(status, &why, error, error_capacity);
 }

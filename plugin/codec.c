@@ -1,5 +1,6 @@
 /* One array to one stream and back, as both Blosc2's callbacks and the array functions need it.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 
 /* Components on the stack for the images that blocks usually are. */
 enum { FEW_COMPONENTS = 4 };
+
+/* To meet a PSNR of floats, beyond the first one. */
+enum { MAX_ATTEMPTS = 5 };
 
 static j2k_status check_place(const layout *l, const params *p, diagnosis *why) {
     if ((uint64_t)p->offset[0] + l->width > UINT32_MAX || (uint64_t)p->offset[1] + l->height > UINT32_MAX)
@@ -111,6 +115,25 @@ static j2k_status append(const uint8_t *box, size_t box_size, void *out, size_t 
     return J2K_OK;
 }
 
+static j2k_status decode_with(j2k_context *context, const void *data, size_t size, void *out, size_t out_size,
+                              diagnosis *why);
+
+/* The engine's PSNR leaves out that floats are rounded once more, and counts what stands for values that are
+ * not finite. So decode, measure, and ask for more where it was not enough. samples: memory for the samples.
+ */
+static j2k_status check_error(j2k_context *context, const layout *l, float_plan *plan, const note *n,
+                              const void *data, const void *stream, size_t size, void *samples, bool *enough,
+                              diagnosis *why) {
+    j2k_status status = decode_with(context, stream, size, samples, (size_t)layout_size(l), why);
+    if (status != J2K_OK)
+        return status;
+    double error = floats_error(l, data, samples, note_swapped(n));
+    *enough = error <= plan->allowed;
+    for (int64_t i = 0; !*enough && i < plan->coding.num_quality_layers; i++)
+        plan->coding.quality_layers[i] += 20 * log10(error / plan->allowed) + 0.005;
+    return J2K_OK;
+}
+
 /* integers, mask: memory for the samples, mask only when some are not finite. */
 static j2k_status encode_mapped(j2k_context *context, const layout *array, float_plan *plan, note *n,
                                 const void *data, void *integers, uint8_t *mask, void *out, size_t capacity,
@@ -129,11 +152,38 @@ static j2k_status encode_mapped(j2k_context *context, const layout *array, float
         status = mask_encode(context, &l, mask, &box, &box_size, why);
     if (status == J2K_OK && mask)
         status = make_room(&l, box_size, &plan->coding, why);
-    if (status == J2K_OK)
+    bool enough = plan->allowed == 0;
+    for (int attempt = 0; status == J2K_OK && attempt < MAX_ATTEMPTS; attempt++) {
         status = encode_image(context, &l, &plan->coding, n, integers, out, capacity, size, why);
-    if (status == J2K_OK && mask)
-        status = append(box, box_size, out, capacity, size, why);
+        if (status == J2K_OK && mask)
+            status = append(box, box_size, out, capacity, size, why);
+        if (enough || status != J2K_OK)
+            break;
+        status = check_error(context, array, plan, n, data, out, *size, integers, &enough, why);
+        if (enough || status != J2K_OK)
+            break;
+        floats_to_integers(array, &plan->map, data, integers, mask);
+    }
     free(box);
+    return status == J2K_OK && !enough ? J2K_ERROR_LIMIT : status;
+}
+
+static j2k_status encode_planned(j2k_context *context, const layout *l, const params *p, float_plan *plan,
+                                 note *n, bool in_blosc2, const void *data, void *integers, void *out,
+                                 size_t capacity, size_t *size, diagnosis *why) {
+    j2k_status status = floats_plan(l, p, data, plan, why);
+    if (status != J2K_OK)
+        return status;
+    if (plan->depth > ENCODER_DEPTH) {
+        layout deep = *l;
+        deep.depth = plan->depth;
+        return too_deep(&deep, &plan->coding, in_blosc2, why);
+    }
+    uint8_t *mask = plan->map.masked ? malloc((size_t)layout_samples(l)) : NULL;
+    if (plan->map.masked && !mask)
+        return out_of_memory(why);
+    status = encode_mapped(context, l, plan, n, data, integers, mask, out, capacity, size, why);
+    free(mask);
     return status;
 }
 
@@ -144,21 +194,15 @@ static j2k_status encode_floats(j2k_context *context, const layout *l, const par
         return fail(why, J2K_ERROR_ARGUMENT, "significant_bits: not for dtype %s; allowed: 0", l->dtype);
     float_plan *plan = malloc(sizeof *plan);
     void *integers = malloc((size_t)layout_size(l));
-    uint8_t *mask = NULL;
-    j2k_status status = plan && integers ? floats_plan(l, p, data, plan, why) : out_of_memory(why);
-    if (status == J2K_OK && plan->map.masked) {
-        mask = malloc((size_t)layout_samples(l));
-        if (!mask)
-            status = out_of_memory(why);
+    j2k_status status = out_of_memory(why);
+    if (plan && integers)
+        status = encode_planned(context, l, p, plan, n, in_blosc2, data, integers, out, capacity, size, why);
+    if (status == J2K_ERROR_LIMIT) { /* the PSNR is out of reach of lossy coding */
+        params everything = *p;
+        params_make_lossless(&everything);
+        status = encode_planned(context, l, &everything, plan, n, in_blosc2, data, integers, out, capacity,
+                                size, why);
     }
-    if (status == J2K_OK && plan->depth > ENCODER_DEPTH) {
-        layout deep = *l;
-        deep.depth = plan->depth;
-        status = too_deep(&deep, p, in_blosc2, why);
-    } else if (status == J2K_OK) {
-        status = encode_mapped(context, l, plan, n, data, integers, mask, out, capacity, size, why);
-    }
-    free(mask);
     free(integers);
     free(plan);
     return status;

@@ -305,21 +305,38 @@ static uint8_t wanted_depth(const layout *l, const params *p) {
     return (uint8_t)(bits < 12 ? 12 : bits > most ? most : ceil(bits));
 }
 
-/* The PSNRs that the integers must have so that the floats have theirs, whose peak is the range of the block.
- * The errors of the mapping and of the coder add up at worst. False when the mapping alone takes all that is
- * allowed. */
-static bool raise_targets(const float_scan *s, double map_rms, uint8_t depth, params *coding, double step) {
-    double peak = ldexp(1, depth) - 1;
+/* The PSNRs that the integers must have so that the floats have theirs, whose peak is the range of the block,
+ * when the errors of the mapping and of the coder are independent. False when the mapping alone takes all
+ * that is allowed. */
+static bool raise_targets(const float_scan *s, double map_rms, float_plan *plan) {
+    params *coding = &plan->coding;
+    double peak = ldexp(1, plan->depth) - 1, step = step_of(&plan->map);
     for (int64_t i = 0; i < coding->num_quality_layers; i++) {
         double target = coding->quality_layers[i];
         if (target <= 0) /* everything */
             continue;
-        double allowed = ((s->highest - s->lowest) * pow(10, -target / 20) - map_rms) / step;
-        if (!(allowed > 0))
+        plan->allowed = (s->highest - s->lowest) * pow(10, -target / 20);
+        if (!(plan->allowed > 1.01 * map_rms))
             return false;
-        coding->quality_layers[i] = fmax(20 * log10(peak / allowed), 0.1 * (double)(i + 1));
+        double rms = sqrt(plan->allowed * plan->allowed - map_rms * map_rms) / step;
+        coding->quality_layers[i] = fmax(20 * log10(peak / rms), 0.1 * (double)(i + 1));
     }
     return true;
+}
+
+double floats_error(const layout *l, const void *data, const void *decoded, bool swapped) {
+    const float_format *f = format_of(l->sample_size);
+    size_t count = layout_samples(l), finite = 0;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = load_bits(data, i, f->size, l->byte_swapped);
+        if (!is_finite(f, bits))
+            continue;
+        double error = value_of(f, load_bits(decoded, i, f->size, swapped)) - value_of(f, bits);
+        sum += error * error;
+        finite++;
+    }
+    return finite ? sqrt(sum / (double)finite) : 0;
 }
 
 /* Lossy coding of integers that span the range. False: a lossless mapping is no worse. */
@@ -341,8 +358,7 @@ static bool plan_range(const layout *l, const float_scan *s, const void *data, f
             return false;
         rms = measure(l, &plan->map, data).root_mean_square;
     }
-    return plan->coding.quality_mode != QUALITY_DB ||
-           raise_targets(s, rms, plan->depth, &plan->coding, step_of(&plan->map));
+    return plan->coding.quality_mode != QUALITY_DB || raise_targets(s, rms, plan);
 }
 
 /* Integers that are coded without loss, none further from its number than the bound. False: a lossless
@@ -380,12 +396,12 @@ j2k_status floats_plan(const layout *l, const params *p, const void *data, float
             (unsigned long long)s.nonfinite);
     if (bound > 0 ? plan_bound(l, &s, data, bound, plan) : lossy && plan_range(l, &s, data, plan)) {
         plan->map.masked = s.nonfinite > 0;
-        plan->num_nonfinite = s.nonfinite;
         if (bound > 0)
             params_make_lossless(&plan->coding);
         return J2K_OK;
     }
     plan->depth = lossless_map(&s, &plan->map);
+    plan->allowed = 0;
     if (lossy)
         params_make_lossless(&plan->coding);
     return J2K_OK;

@@ -29,9 +29,9 @@ enum { MASK_FINITE = 0, MASK_NAN = 1, MASK_INFINITY = 2, MASK_MINUS_INFINITY = 3
 /* A block of floats as the engine is to code it. */
 typedef struct float_plan {
     float_map map;
-    uint8_t depth; /* bits a sample, unsigned */
-    params coding; /* the parameters, with targets as the integers need them */
-    uint64_t num_nonfinite;
+    uint8_t depth;  /* bits a sample, unsigned */
+    params coding;  /* the parameters, with targets as the integers need them */
+    double allowed; /* with a PSNR, the root mean square error that the last layer may leave; else 0 */
 } float_plan;
 
 /* Decide how the block at data is coded. Lossless coding keeps every bit pattern. A max_error is kept by a
@@ -40,6 +40,10 @@ typedef struct float_plan {
  * instead. depth above ENCODER_DEPTH: the engine cannot code the block. Errors: ARGUMENT for NaN and
  * infinities in lossy coding unless params.nan_policy masks them. */
 j2k_status floats_plan(const layout *l, const params *p, const void *data, float_plan *plan, diagnosis *why);
+
+/* Root mean square error of decoded floats, over the finite ones of the block at data. swapped: the decoded
+ * ones are in the other byte order. */
+double floats_error(const layout *l, const void *data, const void *decoded, bool swapped);
 
 /* Write the integers of the block's samples, unsigned, as wide as the floats and in this machine's byte
  * order. mask: NULL, or a code for every sample. Samples that are not finite repeat the finite one before

@@ -13,6 +13,21 @@ bool note_swapped(const note *n) {
     return machine_is_big_endian() ? n->little_endian : n->big_endian;
 }
 
+uint32_t note_sample_size(const note *n, const j2k_header *header) {
+    size_t length = strlen(n->dtype);
+    if (length < 4)
+        return 0;
+    bool is_signed = n->dtype[0] == 'i';
+    char last = n->dtype[length - 1]; /* of int8, int16, int32 and so on */
+    uint32_t size = last == '8' ? 1 : last == '6' ? 2 : 4;
+    for (uint32_t c = 0; c < header->num_components; c++) {
+        const j2k_component_info *info = &header->components[c];
+        if (info->is_signed != is_signed || info->depth > 8 * size)
+            return 0;
+    }
+    return size;
+}
+
 static void add(char *text, const char *item) {
     size_t length = strlen(text);
     snprintf(text + length, NOTE_CAPACITY - length, "%s%s", length ? "; " : prefix, item);

@@ -25,6 +25,10 @@ void note_format(const note *n, char text[NOTE_CAPACITY]);
  * it makes no sense, UNSUPPORTED when a later version wrote it. */
 j2k_status note_read(const void *codestream, size_t size, note *n, diagnosis *why);
 
+/* What the components say must agree with the dtype of a note: sign, and depth up to its size. The size in
+ * bytes, 0 when they do not agree, or no dtype is noted. */
+uint32_t note_sample_size(const note *n, const j2k_header *header);
+
 /* Whether the array's byte order is not this machine's. */
 bool note_swapped(const note *n);
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._lib import Selection, call, lib, take
+from ._values import container, restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,23 +93,26 @@ def decode(
     reduce: resolution levels to leave out; each halves width and height. region: (x0, y0, x1, y1) from the upper left corner of
     the image at full resolution. layers: quality layers to decode. num_threads: 0 means one a processor.
 
-    The dtype is the smallest integer type that holds all components. Raises ValueError for data that are not valid, and for
+    The dtype is that of the array where the stream says it (floats; integers declared or found to need less), else the smallest
+    integer type that holds all components. Raises ValueError for data that are not valid, and for
     components of different size: ``decode_components`` returns those.
     """
     import numpy as np
 
     source = _view(data)
     selection = _selection(reduce, region, layers, num_threads)
-    components = _describe(source, selection)["components"]
+    description = _describe(source, selection)
+    components = description["components"]
     sizes = {(component["height"], component["width"]) for component in components}
     if len(sizes) > 1:
         raise ValueError("the components differ in size; decode_components returns them one by one")
-    dtype = np.result_type(*{_dtype(component) for component in components})
+    dtype = np.dtype(container(description) or np.result_type(*{_dtype(component) for component in components}))
     if dtype.name not in _SAMPLE_TYPES:
         raise ValueError("no integer type holds all components; decode_components returns them one by one")
     (size,) = sizes
     image = np.empty((*size, len(components)), dtype)
     _decode_into(source, selection, [image[:, :, c] for c in range(len(components))])
+    image = restore(image, source, description, region, reduce, decode)
     return image[:, :, 0] if len(components) == 1 else image
 
 
@@ -125,10 +129,17 @@ def decode_components(
 
     source = _view(data)
     selection = _selection(reduce, region, layers, num_threads)
-    components = _describe(source, selection)["components"]
-    planes = [np.empty((component["height"], component["width"]), _dtype(component)) for component in components]
+    description = _describe(source, selection)
+    dtype = container(description)
+    planes = [
+        np.empty((component["height"], component["width"]), dtype or _dtype(component))
+        for component in description["components"]
+    ]
     _decode_into(source, selection, planes)
-    return planes
+    return [
+        restore(plane[:, :, np.newaxis], source, description, region, reduce, decode, [index])[:, :, 0]
+        for index, plane in enumerate(planes)
+    ]
 
 
 _SUPERBOXES = {b"jp2h", b"res ", b"uinf", b"asoc"}

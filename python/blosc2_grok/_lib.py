@@ -65,6 +65,7 @@ def _load() -> ctypes.CDLL:
             ctypes.c_int,
             [pointer, size, pointer, ctypes.c_uint32, pointer, pointer, pointer, pointer, pointer, size],
         ),
+        "blosc2_grok_restore_floats": (ctypes.c_int, [pointer, size, pointer, size, size, pointer, pointer, size]),
         "j2k_version": (text, []),
     }
     for name, (result, arguments) in signatures.items():
