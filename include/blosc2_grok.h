@@ -12,7 +12,8 @@
  *   3. for one array: blosc2_cparams.codec_params pointing at a blosc2_grok_params, or a metalayer named
  * "jpeg2000" that holds parameters in text form. The text form is "name=value;name=value", for example
  * "quality_mode=rates;quality_layers=10;num_resolutions=6"; names, values and meanings are in a table that
- * blosc2_grok_parameter gives.
+ * blosc2_grok_parameter gives. The word "defaults" in place of a name and value puts back everything before
+ * it but num_threads and verbose: a metalayer that begins with it does not depend on the process.
  *
  * Thread safety: everything here may be called from any thread at any time. */
 
@@ -108,6 +109,18 @@ BLOSC2_GROK_EXPORT int blosc2_grok_encode_array(const void *array, const char *d
                                                 const int64_t *shape, const char *parameters, void **data,
                                                 size_t *size, char *error, size_t error_capacity);
 BLOSC2_GROK_EXPORT void blosc2_grok_free(void *data);
+
+/* Check parameters in text form over the defaults of the process, as far as that goes without an array. */
+BLOSC2_GROK_EXPORT int blosc2_grok_check_parameters(const char *parameters, char *error,
+                                                    size_t error_capacity);
+
+/* Check parameters against an array's dtype and block shape before there are data, and write those that the
+ * array is to be stored with, the process's defaults and the given ones over them, into text[0 .. capacity):
+ * the content of a metalayer "jpeg2000" with which nothing set later in any process changes how the array is
+ * coded. */
+BLOSC2_GROK_EXPORT int blosc2_grok_prepare_array(const char *dtype, int ndim, const int64_t *blockshape,
+                                                 const char *parameters, char *text, size_t capacity,
+                                                 char *error, size_t error_capacity);
 
 /* What to decode; NULL where a pointer to it is taken means everything. */
 typedef struct {

@@ -49,6 +49,15 @@ static j2k_status encode_growing(const layout *l, const params *p, const void *a
     }
 }
 
+/* Parameters given in text form, over the defaults of the process. */
+static j2k_status collect(const char *parameters, params *p, diagnosis *why) {
+    j2k_status status = state_get_defaults(p, why);
+    size_t length = parameters ? strlen(parameters) : 0;
+    if (status != J2K_OK && !(parameters && params_text_is_complete(parameters, length)))
+        return status;
+    return parameters ? params_parse(p, parameters, length, why) : status;
+}
+
 int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim, const int64_t *shape,
                              const char *parameters, void **data, size_t *size, char *error,
                              size_t error_capacity) {
@@ -56,15 +65,50 @@ int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim, con
     params p;
     layout l;
     memset(&l, 0, sizeof l);
-    j2k_status status = state_get_defaults(&p, &why);
-    if (status == J2K_OK && parameters)
-        status = params_parse(&p, parameters, strlen(parameters), &why);
+    j2k_status status = collect(parameters, &p, &why);
     if (status == J2K_OK)
         status = layout_set_dtype(&l, dtype, 0, &why);
     if (status == J2K_OK)
         status = layout_set_shape(&l, ndim, shape, p.axes, &why);
     if (status == J2K_OK)
         status = encode_growing(&l, &p, array, data, size, &why);
+    return finish(status, &why, error, error_capacity);
+}
+
+/* What can be said of parameters before there are data. */
+static j2k_status check_array(const params *p, const char *dtype, int ndim, const int64_t *blockshape,
+                              diagnosis *why) {
+    layout l;
+    memset(&l, 0, sizeof l);
+    j2k_status status = layout_set_dtype(&l, dtype, 0, why);
+    if (status == J2K_OK)
+        status = layout_set_shape(&l, ndim, blockshape, p->axes, why);
+    if (status == J2K_OK)
+        status = layout_check_bits(&l, p->significant_bits, why);
+    if (status != J2K_OK)
+        return status;
+    params coding = *p;
+    if (l.is_float && params_max_error(p) > 0)
+        params_make_lossless(&coding);
+    j2k_encode_options options;
+    return params_to_options(&coding, &l, &options, why);
+}
+
+int blosc2_grok_check_parameters(const char *parameters, char *error, size_t error_capacity) {
+    diagnosis why = {""};
+    params p;
+    return finish(collect(parameters, &p, &why), &why, error, error_capacity);
+}
+
+int blosc2_grok_prepare_array(const char *dtype, int ndim, const int64_t *blockshape, const char *parameters,
+                              char *text, size_t capacity, char *error, size_t error_capacity) {
+    diagnosis why = {""};
+    params p;
+    j2k_status status = collect(parameters, &p, &why);
+    if (status == J2K_OK)
+        status = check_array(&p, dtype, ndim, blockshape, &why);
+    if (status == J2K_OK && params_format_complete(&p, text, capacity) >= capacity)
+        status = fail(&why, J2K_ERROR_BUFFER, "the parameters' text form is too long");
     return finish(status, &why, error, error_capacity);
 }
 

@@ -122,16 +122,18 @@ static metalayer_view unpack(metalayer_view m) {
 }
 
 /* Defaults, then codec_meta, then what the program or the array says; the last that names a quality mode
- * decides on it. */
+ * decides on it. When the array says everything, nothing of the process matters, not even that its defaults
+ * are bad. */
 static j2k_status collect_params(const block *b, uint8_t meta, uint32_t style, params *p, diagnosis *why) {
     const blosc2_grok_params *given = b->cparams->codec_params;
+    metalayer_view text = unpack(b->text);
+    bool complete = text.content && params_text_is_complete((const char *)text.content, text.size);
     j2k_status status = given ? params_from_grok(p, &given->compressParams, why) : state_get_defaults(p, why);
-    if (status != J2K_OK)
+    if (status != J2K_OK && !complete)
         return given ? fail_in(why, status, "codec_params") : status;
     if (meta && !(given && p->quality_mode != QUALITY_NONE))
         params_apply_meta(p, meta);
-    if (b->text.content) {
-        metalayer_view text = unpack(b->text);
+    if (text.content) {
         status = params_parse(p, (const char *)text.content, text.size, why);
         if (status != J2K_OK)
             return fail_in(why, status, "metalayer jpeg2000");

@@ -67,22 +67,13 @@ static j2k_status encode_image(j2k_context *context, const layout *l, const para
     return fail_in(why, status, what);
 }
 
-static j2k_status too_deep(const layout *l, const params *p, bool in_blosc2, diagnosis *why) {
-    if (in_blosc2 && !params_lossy(p))
-        return J2K_ERROR_BUFFER;
-    return fail(why, J2K_ERROR_UNSUPPORTED, "dtype %s: the values need %u bits; at most %d are supported",
-                l->dtype, l->depth, ENCODER_DEPTH);
-}
-
 static j2k_status encode_integers(j2k_context *context, const layout *array, const params *p, note *n,
-                                  bool in_blosc2, const void *data, void *out, size_t capacity, size_t *size,
+                                  const void *data, void *out, size_t capacity, size_t *size,
                                   diagnosis *why) {
     layout l = *array;
     j2k_status status = layout_set_depth(&l, p->significant_bits, data, why);
     if (status != J2K_OK)
         return status;
-    if (l.depth > ENCODER_DEPTH)
-        return too_deep(&l, p, in_blosc2, why);
     uint32_t plain_size = l.depth <= 8 ? 1 : l.depth <= 16 ? 2 : 4;
     if (!l.is_bool && plain_size != l.sample_size)
         memcpy(n->dtype, l.name, sizeof n->dtype);
@@ -169,16 +160,11 @@ static j2k_status encode_mapped(j2k_context *context, const layout *array, float
 }
 
 static j2k_status encode_planned(j2k_context *context, const layout *l, const params *p, float_plan *plan,
-                                 note *n, bool in_blosc2, const void *data, void *integers, void *out,
-                                 size_t capacity, size_t *size, diagnosis *why) {
+                                 note *n, const void *data, void *integers, void *out, size_t capacity,
+                                 size_t *size, diagnosis *why) {
     j2k_status status = floats_plan(l, p, data, plan, why);
     if (status != J2K_OK)
         return status;
-    if (plan->depth > ENCODER_DEPTH) {
-        layout deep = *l;
-        deep.depth = plan->depth;
-        return too_deep(&deep, &plan->coding, in_blosc2, why);
-    }
     uint8_t *mask = plan->map.masked ? malloc((size_t)layout_samples(l)) : NULL;
     if (plan->map.masked && !mask)
         return out_of_memory(why);
@@ -188,20 +174,17 @@ static j2k_status encode_planned(j2k_context *context, const layout *l, const pa
 }
 
 static j2k_status encode_floats(j2k_context *context, const layout *l, const params *p, note *n,
-                                bool in_blosc2, const void *data, void *out, size_t capacity, size_t *size,
-                                diagnosis *why) {
-    if (p->significant_bits)
-        return fail(why, J2K_ERROR_ARGUMENT, "significant_bits: not for dtype %s; allowed: 0", l->dtype);
+                                const void *data, void *out, size_t capacity, size_t *size, diagnosis *why) {
     float_plan *plan = malloc(sizeof *plan);
     void *integers = malloc((size_t)layout_size(l));
-    j2k_status status = out_of_memory(why);
-    if (plan && integers)
-        status = encode_planned(context, l, p, plan, n, in_blosc2, data, integers, out, capacity, size, why);
+    j2k_status status =
+        plan && integers ? layout_check_bits(l, p->significant_bits, why) : out_of_memory(why);
+    if (status == J2K_OK)
+        status = encode_planned(context, l, p, plan, n, data, integers, out, capacity, size, why);
     if (status == J2K_ERROR_LIMIT) { /* the PSNR is out of reach of lossy coding */
         params everything = *p;
         params_make_lossless(&everything);
-        status = encode_planned(context, l, &everything, plan, n, in_blosc2, data, integers, out, capacity,
-                                size, why);
+        status = encode_planned(context, l, &everything, plan, n, data, integers, out, capacity, size, why);
     }
     free(integers);
     free(plan);
@@ -219,11 +202,13 @@ j2k_status codec_encode(const layout *l, const params *p, unsigned num_threads, 
     j2k_context *context = state_take_context(num_threads);
     if (!context)
         return out_of_memory(why);
-    j2k_status status = l->is_float
-                            ? encode_floats(context, l, p, &n, in_blosc2, data, out, capacity, size, why)
-                            : encode_integers(context, l, p, &n, in_blosc2, data, out, capacity, size, why);
+    j2k_status status = l->is_float ? encode_floats(context, l, p, &n, data, out, capacity, size, why)
+                                    : encode_integers(context, l, p, &n, data, out, capacity, size, why);
     state_give_context(context, num_threads);
-    return status;
+    /* Samples of 32 bits can be more than the engine's coders take, with HT for instance. Raw they are
+     * lossless too. */
+    bool deep = in_blosc2 && l->sample_size == 4 && !params_lossy(p);
+    return status == J2K_ERROR_UNSUPPORTED && deep ? J2K_ERROR_BUFFER : status;
 }
 
 /* ---- decoding ---- */

@@ -214,7 +214,7 @@ static bool scaled_map(const layout *l, const float_scan *s, double step, float_
     *map = (float_map){FLOATS_SCALED, nearest_multiple(s->lowest, step), 0, 0, false};
     set_step(map, step);
     *depth = depth_for((uint64_t)(nearest_multiple(s->highest, step) - map->first));
-    return *depth <= ENCODER_DEPTH && *depth <= 8 * l->sample_size;
+    return *depth <= 8 * l->sample_size;
 }
 
 static int64_t sample_of(const float_map *map, double step, const float_format *f, uint32_t bits) {

@@ -37,7 +37,7 @@ typedef struct float_plan {
 /* Decide how the block at data is coded. Lossless coding keeps every bit pattern. A max_error is kept by a
  * quantiser of twice that step, coded without loss; a ratio or a PSNR by lossy coding of 12 to 24 bits that
  * span the block's range, to which the PSNR refers. Where a lossless mapping needs no more bits, it is taken
- * instead. depth above ENCODER_DEPTH: the engine cannot code the block. Errors: ARGUMENT for NaN and
+ * instead. Errors: ARGUMENT for NaN and
  * infinities in lossy coding unless params.nan_policy masks them. */
 j2k_status floats_plan(const layout *l, const params *p, const void *data, float_plan *plan, diagnosis *why);
 

@@ -208,13 +208,21 @@ static uint8_t bits_needed(const layout *l, const void *data) {
     return depth;
 }
 
-j2k_status layout_set_depth(layout *l, int64_t significant_bits, const void *data, diagnosis *why) {
-    if (!significant_bits && l->sample_size < 4)
-        return J2K_OK;
-    if (significant_bits && (l->is_bool || significant_bits > 8 * (int64_t)l->sample_size))
+j2k_status layout_check_bits(const layout *l, int64_t significant_bits, diagnosis *why) {
+    unsigned most = l->is_bool || l->is_float ? 0 : 8 * (unsigned)l->sample_size;
+    if (significant_bits > most)
         return fail(why, J2K_ERROR_ARGUMENT,
                     "significant_bits: %lld is not allowed for dtype %s; allowed: 0 to %u",
-                    (long long)significant_bits, l->dtype, l->is_bool ? 0 : 8 * (unsigned)l->sample_size);
+                    (long long)significant_bits, l->dtype, most);
+    return J2K_OK;
+}
+
+j2k_status layout_set_depth(layout *l, int64_t significant_bits, const void *data, diagnosis *why) {
+    j2k_status status = layout_check_bits(l, significant_bits, why);
+    if (status != J2K_OK)
+        return status;
+    if (!significant_bits && l->sample_size < 4)
+        return J2K_OK;
     uint8_t needed = bits_needed(l, data);
     if (significant_bits && needed > significant_bits)
         return fail(why, J2K_ERROR_ARGUMENT,

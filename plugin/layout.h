@@ -40,13 +40,13 @@ bool layout_axes_good(const char *axes);
  * in front of the image's are planes, one below the other. */
 j2k_status layout_set_shape(layout *l, int ndim, const int64_t *shape, const char *axes, diagnosis *why);
 
-/* The deepest samples that the engine's encoder takes. */
-enum { ENCODER_DEPTH = 26 };
-
 /* Set the depth of integers: the significant bits that the program declares, which are an ARGUMENT error when
  * the data need more; when it declares none (0), as many as 32-bit data need, since deep samples cost time.
  */
 j2k_status layout_set_depth(layout *l, int64_t significant_bits, const void *data, diagnosis *why);
+
+/* Whether so many significant bits can be declared for the dtype. */
+j2k_status layout_check_bits(const layout *l, int64_t significant_bits, diagnosis *why);
 
 /* Samples, and bytes, of the whole array. */
 uint64_t layout_samples(const layout *l);

@@ -15,8 +15,9 @@ static const choice tristate[] = {{"auto", -1}, {"false", 0}, {"true", 1}, {"Non
                                   {"False", 0}, {"True", 1},  {NULL, 0}};
 static const choice transforms[] = {{"auto", -1}, {"0", 0},    {"1", 1}, {"None", -1},
                                     {"false", 0}, {"true", 1}, {NULL, 0}};
-static const choice qualities[] = {{"none", QUALITY_NONE}, {"rates", QUALITY_RATES}, {"dB", QUALITY_DB},
-                                   {"None", QUALITY_NONE}, {"", QUALITY_NONE},       {NULL, 0}};
+static const choice qualities[] = {
+    {"none", QUALITY_NONE}, {"rates", QUALITY_RATES}, {"dB", QUALITY_DB}, {"max_error", QUALITY_MAX_ERROR},
+    {"None", QUALITY_NONE}, {"", QUALITY_NONE},       {NULL, 0}};
 static const choice progressions[] = {{"LRCP", J2K_LRCP}, {"RLCP", J2K_RLCP}, {"RPCL", J2K_RPCL},
                                       {"PCRL", J2K_PCRL}, {"CPRL", J2K_CPRL}, {NULL, 0}};
 static const choice modes[] = {{"DEFAULT", 0},
@@ -55,8 +56,10 @@ static const parameter table[] = {
         "Size of a tile; (0, 0): one tile, in a stack one tile a plane", "grk -t, opj -t"),
     ROW("tile_offset", PAIR, tile_offset, 0, UINT32_MAX, NULL, "0,0", "(x, y), at most offset",
         "Origin of the tile grid", "grk -T, opj -T"),
-    ROW("quality_mode", CHOICE, quality_mode, 0, 0, qualities, "none", "None, \"rates\" or \"dB\"",
-        "None: lossless; \"rates\": quality_layers are compression ratios; \"dB\": they are PSNRs in dB",
+    ROW("quality_mode", CHOICE, quality_mode, 0, 0, qualities, "none",
+        "None, \"rates\", \"dB\" or \"max_error\"",
+        "None: lossless; \"rates\": quality_layers are compression ratios; \"dB\": they are PSNRs in dB; "
+        "\"max_error\": the one number there is the largest difference that a decoded value may have",
         "grk -r or -q, opj -r or -q"),
     ROW("quality_layers", NUMBERS, quality_layers, 0, 0, NULL, "",
         "up to 256 numbers, decreasing for \"rates\", increasing for \"dB\"", "Target of each quality layer",
@@ -269,8 +272,7 @@ bool params_lossy(const params *p) {
 }
 
 double params_max_error(const params *p) {
-    (void)p;
-    return 0;
+    return p->quality_mode == QUALITY_MAX_ERROR ? p->quality_layers[0] : 0;
 }
 
 void params_make_lossless(params *p) {
@@ -324,6 +326,9 @@ static void set_options(const params *p, j2k_encode_options *o) {
 j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *o, diagnosis *why) {
     if (l->is_bool && params_lossy(p))
         return fail(why, J2K_ERROR_UNSUPPORTED, "dtype bool can only be coded without loss");
+    if (params_max_error(p) > 0)
+        return fail(why, J2K_ERROR_UNSUPPORTED,
+                    "quality_mode: \"max_error\" is only possible for floats so far");
     params resolved = *p;
     params_take_profile(&resolved, l);
     set_options(&resolved, o);
@@ -352,6 +357,10 @@ static j2k_status check_layers(const params *p, diagnosis *why) {
         return J2K_OK;
     if (p->num_quality_layers < 1)
         return fail(why, J2K_ERROR_ARGUMENT, "quality_layers: a quality_mode needs at least one number");
+    if (p->quality_mode == QUALITY_MAX_ERROR && p->num_quality_layers > 1)
+        return fail(why, J2K_ERROR_ARGUMENT,
+                    "quality_layers: %d numbers; quality_mode \"max_error\" takes one",
+                    (int)p->num_quality_layers);
     for (int64_t i = 1; i < p->num_quality_layers; i++) {
         double before = p->quality_layers[i - 1], here = p->quality_layers[i];
         bool rises = p->quality_mode == QUALITY_RATES ? here < before : here > before || here == 0;

@@ -7,7 +7,7 @@
 
 struct grk_cparameters;
 
-enum { QUALITY_NONE = 0, QUALITY_RATES = 1, QUALITY_DB = 2 }; /* of quality_mode */
+enum { QUALITY_NONE = 0, QUALITY_RATES = 1, QUALITY_DB = 2, QUALITY_MAX_ERROR = 3 }; /* of quality_mode */
 
 enum { AUTOMATIC = -1 }; /* of irreversible and mct */
 
@@ -53,6 +53,15 @@ void params_take_profile(params *p, const layout *l);
 
 /* Change what text names; length may go beyond the text's end at a NUL. On error nothing is changed. */
 j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why);
+
+/* Whether text begins with the word "defaults", which puts all parameters but num_threads and verbose back:
+ * then nothing that was set before matters to the coded bytes. */
+bool params_text_is_complete(const char *text, size_t length);
+
+/* Write the text form that makes these parameters of any others: "defaults", then what was given or differs
+ * from the table's defaults. num_threads and verbose are left out, since they are no matter of the array's.
+ * Length as below. */
+size_t params_format_complete(const params *p, char *text, size_t capacity);
 
 /* Write the text form of all parameters of the table, as they count with the profile; returns its length,
  * terminates it within capacity. */

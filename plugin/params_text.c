@@ -248,6 +248,23 @@ static j2k_status unknown_name(span name, diagnosis *why) {
                 (int)(name.length < 40 ? name.length : 40), name.text, names);
 }
 
+static bool is_defaults(span s) {
+    static const char word[] = "defaults";
+    return s.length == sizeof word - 1 && memcmp(s.text, word, s.length) == 0;
+}
+
+static void put_back(params *p) {
+    int64_t num_threads = p->num_threads, verbose = p->verbose;
+    params_set_defaults(p);
+    p->num_threads = num_threads;
+    p->verbose = verbose;
+}
+
+bool params_text_is_complete(const char *text, size_t length) {
+    span rest = {text, length}, piece;
+    return next_piece(&rest, ';', &piece) && is_defaults(piece);
+}
+
 j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why) {
     const char *end = length ? memchr(text, 0, length) : NULL;
     span rest = {text, end ? (size_t)(end - text) : length};
@@ -258,6 +275,10 @@ j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *w
         if (!piece.length)
             continue;
         const char *equals = memchr(piece.text, '=', piece.length);
+        if (is_defaults(piece)) {
+            put_back(&result);
+            continue;
+        }
         if (!equals)
             return fail(why, J2K_ERROR_ARGUMENT, "parameter '%.*s' has no value; the form is name=value",
                         (int)(piece.length < 60 ? piece.length : 60), piece.text);
@@ -275,7 +296,7 @@ j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *w
     }
     if (layers_given && result.quality_mode == QUALITY_NONE)
         return fail(why, J2K_ERROR_ARGUMENT,
-                    "quality_layers needs a quality_mode; allowed: \"rates\" or \"dB\"");
+                    "quality_layers needs a quality_mode; allowed: \"rates\", \"dB\" or \"max_error\"");
     j2k_status status = params_check(&result, why);
     if (status == J2K_OK)
         *p = result;
@@ -293,10 +314,15 @@ static void put_integer(writer *w, int64_t value) {
 /* With a point whatever the locale says. */
 static void put_number(writer *w, double value) {
     char digits[40];
-    snprintf(digits, sizeof digits, "%.15g", value);
-    for (char *c = digits; *c; c++) {
-        if (*c == ',')
-            *c = '.';
+    double back = 0;
+    for (int precision = 15; precision <= 17 && back != value; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        for (char *c = digits; *c; c++) {
+            if (*c == ',')
+                *c = '.';
+        }
+        if (!parse_number((span){digits, strlen(digits)}, &back))
+            break;
     }
     put(w, digits);
 }
@@ -377,6 +403,27 @@ size_t params_format_value(const params *p, const parameter *row, char *text, si
     writer w = {text, capacity, 0};
     put(&w, "");
     put_value(&w, p, row);
+    return w.length;
+}
+
+size_t params_format_complete(const params *p, char *text, size_t capacity) {
+    params defaults;
+    params_set_defaults(&defaults);
+    writer w = {text, capacity, 0};
+    put(&w, "defaults");
+    for (int i = 0; params_row(i); i++) {
+        const parameter *row = params_row(i);
+        char value[4 * COMMENT_CAPACITY], standard[4 * COMMENT_CAPACITY];
+        params_format_value(p, row, value, sizeof value);
+        params_format_value(&defaults, row, standard, sizeof standard);
+        bool standard_only = strcmp(value, standard) == 0 && !(p->given >> i & 1);
+        if (standard_only || strcmp(row->name, "num_threads") == 0 || strcmp(row->name, "verbose") == 0)
+            continue;
+        put(&w, ";");
+        put(&w, row->name);
+        put(&w, "=");
+        put_value(&w, p, row);
+    }
     return w.length;
 }
 

@@ -2,12 +2,21 @@
 known to every copy of Blosc2 in the process."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from ._arrays import asarray, empty, params_of, storage, zeros
 from ._codec import encode
 from ._decode import decode, decode_components, info
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
 from ._lib import get_include, get_libpath, last_error, lib, print_libpath
 from ._open import Array, Level, open
-from ._params import Params, get_params_defaults, parameter_table, params_defaults, set_params_defaults
+from ._params import (
+    Parameters,
+    Params,
+    get_params_defaults,
+    parameter_table,
+    params,
+    params_defaults,
+    set_params_defaults,
+)
 
 __version__ = lib.j2k_version().decode()
 libpath = get_libpath()
@@ -19,18 +28,25 @@ __all__ = [
     "GrkProfile",
     "GrkRateControl",
     "Level",
+    "Parameters",
     "Params",
+    "asarray",
     "decode",
     "decode_components",
+    "empty",
     "encode",
     "get_include",
     "get_libpath",
     "get_params_defaults",
     "info",
     "last_error",
-    "parameter_table",
     "open",
+    "parameter_table",
+    "params",
     "params_defaults",
+    "params_of",
     "print_libpath",
     "set_params_defaults",
+    "storage",
+    "zeros",
 ]

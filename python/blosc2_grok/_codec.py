@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ._lib import call, lib, take
 from ._params import params_to_text
@@ -12,18 +13,19 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from typing_extensions import Unpack
 
-    from ._params import Params
+    from ._params import GivenParams
 
 
-def encode(array: ArrayLike, **params: Unpack[Params]) -> bytes:
+def encode(array: ArrayLike, *, params: Mapping[str, Any] | Any = None, **kwargs: Unpack[GivenParams]) -> bytes:
     """Encode an array as a JPEG 2000 file or codestream.
 
     ``(H, W)`` is an image of one component, ``(H, W, C)`` with C at most 16 and smaller than H and W an image of C components;
     other leading dimensions are planes, stacked from top to bottom, one tile each. Leading dimensions of 1 are dropped.
-    dtypes: bool, int8, uint8, int16, uint16, and int32 and uint32 as far as the encoder's 26 bits reach.
+    ``axes`` says otherwise. dtypes: bool, (u)int8, (u)int16, (u)int32, float16 and float32, in either byte order.
 
-    Parameters that are not given are those of ``set_params_defaults``: lossless JP2 unless it was called.
-    Raises ValueError with the reason for parameters, dtypes and shapes that are not supported.
+    Parameters are given by name, or together as ``params``, a mapping or a ``Parameters``; ``ratio``, ``psnr``, ``max_error`` and
+    ``ht`` are short for those that they stand for. What is not given comes from the scope (``params``), then from
+    ``set_params_defaults``: lossless JP2 when there is neither. Raises ValueError with the reason for parameters, dtypes and shapes that are not supported.
     """
     import numpy as np
 
@@ -37,7 +39,7 @@ def encode(array: ArrayLike, **params: Unpack[Params]) -> bytes:
         array.dtype.str.encode(),
         array.ndim,
         shape,
-        params_to_text(params),
+        params_to_text(kwargs, params),
         ctypes.byref(data),
         ctypes.byref(size),
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote, unquote_to_bytes
 
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
-from ._lib import PARAMETER_FIELDS, ParameterInfo, last_error, lib, read_text
+from ._lib import PARAMETER_FIELDS, ParameterInfo, call, last_error, lib, read_text
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,6 +59,15 @@ class Params(TypedDict, total=False):
     significant_bits: int
     nan: str
     comment: str
+
+
+class GivenParams(Params, total=False):
+    """``Params``, and shorter ways to say ``quality_mode`` with ``quality_layers``, and ``mode``: what functions take by name."""
+
+    ratio: float | Sequence[float] | None
+    psnr: float | Sequence[float] | None
+    max_error: float | None
+    ht: bool | None
 
 
 _ENUMS: dict[str, type[Enum]] = {
@@ -143,18 +156,161 @@ def _to_text(name: str, value: Any) -> str:
     return _scalar_text(value)
 
 
-def params_to_text(params: Params) -> bytes:
-    """The text form of parameters. Names and values are checked by the C library when it parses the text."""
-    return ";".join(f"{name}={_to_text(name, value)}" for name, value in params.items()).encode("utf-8", "replace")
+# ---- shorthands, scopes, complete sets ----
+
+_QUALITY = {"ratio": "rates", "psnr": "dB", "max_error": "max_error"}
 
 
-def set_params_defaults(**kwargs: Unpack[Params]) -> None:
+def _targets(name: str, value: Any) -> list[float]:
+    if hasattr(value, "tolist"):  # a NumPy array or scalar
+        value = value.tolist()
+    targets = list(value) if _is_sequence(value) and name != "max_error" else [value]
+    good = [isinstance(t, (int, float)) and not isinstance(t, bool) and math.isfinite(t) for t in targets]
+    if not targets or not all(good) or min(targets) < 0 or (name == "ratio" and min(targets) == 0):
+        raise ValueError(
+            f"{name}: {value!r} is not allowed; allowed: "
+            + {"ratio": "a number above 0, or several", "psnr": "a number of dB, or several"}.get(name, "0 or more")
+        )
+    return targets
+
+
+def expand(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with ``ratio``, ``psnr`` and ``max_error`` said as the table says them. ``ht`` stays, see ``merge``."""
+    params = {
+        name: value for name, value in given.items() if name not in _QUALITY and not (name == "ht" and value is None)
+    }
+    named = [name for name in _QUALITY if given.get(name) is not None]
+    named += [name for name in ("quality_mode", "quality_layers") if name in params]
+    if len(named) > 1 and named[0] in _QUALITY:
+        raise ValueError(f"{named[0]} and {named[1]} exclude each other")
+    if named and named[0] in _QUALITY:
+        targets = _targets(named[0], given[named[0]])
+        lossless = named[0] == "max_error" and targets == [0]
+        params["quality_mode"] = None if lossless else _QUALITY[named[0]]
+        params["quality_layers"] = [] if lossless else targets
+    return params
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Expanded parameters over others: a quality mode brings its own targets, a mode its own choice of HT."""
+    kept = dict(base)
+    if "quality_mode" in over:
+        kept.pop("quality_layers", None)
+    if "mode" in over:
+        kept.pop("ht", None)
+    return {**kept, **over}
+
+
+def _with_mode(params: Mapping[str, Any], default_mode: int) -> dict[str, Any]:
+    """``ht`` as a flag of ``mode``."""
+    result = dict(params)
+    if "ht" in result:
+        ht = result.pop("ht")
+        if not isinstance(ht, int) or ht not in (0, 1):
+            raise ValueError(f"ht: {ht!r} is not allowed; allowed: True or False")
+        mode = result.get("mode", default_mode)
+        if not isinstance(mode, int):
+            raise ValueError(f"ht and mode={mode!r} exclude each other; mode can be a GrkMode")
+        result["mode"] = mode | GrkMode.HT if ht else mode & ~GrkMode.HT
+    return result
+
+
+_scope: ContextVar[dict[str, Any] | None] = ContextVar("blosc2_grok.params", default=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Complete:
+    """What is common to all complete sets of parameters."""
+
+    def text(self) -> str:
+        """The text form: ``defaults``, then what differs from the defaults."""
+        changed = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != params_defaults[field.name]
+        }
+        return ";".join(["defaults", *filter(None, [_join(changed)])])
+
+    @classmethod
+    def from_text(cls, text: str) -> Any:
+        """From a text form, over the defaults of the table. Raises ValueError for what is not one."""
+        call(lib.blosc2_grok_check_parameters, f"defaults;{text}".encode())
+        values: dict[str, Any] = {}
+        for item in filter(None, (item.strip() for item in text.split(";"))):
+            if item == "defaults":
+                values = {}
+                continue
+            name, value = (part.strip() for part in item.split("=", 1))
+            values[name] = _to_python(name, _KINDS[name], value)
+        return cls(**values)
+
+
+def _make_parameters() -> type[_Complete]:
+    fields = [(name, Any, dataclasses.field(default=default)) for name, default in params_defaults.items()]
+    made = dataclasses.make_dataclass("Parameters", fields, bases=(_Complete,), frozen=True)
+    made.__module__ = __name__.rpartition(".")[0]
+    made.__doc__ = """A complete set of parameters: a dataclass with a field for every row of ``parameter_table()``.
+
+    Where it is given (``params=`` of ``encode``, ``asarray``, ``empty`` and ``zeros``), neither the process's defaults nor
+    a scope matter. ``text()`` and ``from_text()`` are its text form. Values are checked where it is used.
+    """
+    return made
+
+
+Parameters = _make_parameters()
+
+
+def _join(params: Mapping[str, Any]) -> str:
+    return ";".join(f"{name}={_to_text(name, value)}" for name, value in params.items())
+
+
+def params_to_text(given: Mapping[str, Any], params: Any = None) -> bytes:
+    """The text form of parameters given by name, over ``params`` (a mapping or a ``Parameters``), over the scope.
+
+    Names and values are checked by the C library when it parses the text.
+    """
+    complete = isinstance(params, _Complete)
+    if complete:
+        base = {field.name: getattr(params, field.name) for field in dataclasses.fields(params)}
+    else:
+        base = merge(_scope.get() or {}, expand(params or {}))
+    merged = merge(base, expand(given))
+    default_mode = params_defaults["mode"] if complete or "ht" not in merged else get_params_defaults()["mode"]
+    merged = _with_mode(merged, default_mode)
+    if complete:
+        merged = {name: value for name, value in merged.items() if value != params_defaults.get(name, merged)}
+    return ";".join(["defaults"] * complete + [_join(merged)] * bool(merged)).encode("utf-8", "replace")
+
+
+@contextmanager
+def params(**kwargs: Unpack[GivenParams]) -> Iterator[None]:
+    """A scope for parameters: what ``encode``, ``asarray``, ``empty`` and ``zeros`` do inside it starts from them.
+
+    Arrays made in the scope keep the parameters when it has ended, since they are stored with the array. Scopes nest; each
+    thread and each asyncio task has its own. Arrays made by functions of ``blosc2`` itself do not see them: Blosc2 codes
+    in threads of its own, where only the array and the process's defaults are known; give these ``**storage()``.
+    Raises ValueError for an unknown name or a value that is not allowed.
+    """
+    merged = merge(_scope.get() or {}, expand(kwargs))
+    token = _scope.set(merged)
+    try:
+        call(lib.blosc2_grok_check_parameters, params_to_text({}))
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def set_params_defaults(**kwargs: Unpack[GivenParams]) -> None:
     """Set the parameters with which this process encodes where an array does not bring its own.
 
     Parameters that are not given keep their values; without any, all are reset to ``params_defaults``.
     Raises ValueError, and changes nothing, for an unknown name or a value that is not allowed.
     """
-    if lib.blosc2_grok_set_defaults(params_to_text(kwargs) if kwargs else None):
+    text = None
+    if kwargs:
+        expanded = expand(kwargs)
+        text = _join(_with_mode(expanded, get_params_defaults()["mode"] if "ht" in expanded else 0)).encode()
+    if lib.blosc2_grok_set_defaults(text):
         raise ValueError(last_error())
 
 

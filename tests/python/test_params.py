@@ -214,8 +214,8 @@ def test_bad_values_name_the_parameter_and_change_nothing(name, value):
 def test_unknown_name():
     with pytest.raises(ValueError, match=r"unknown parameter 'quality'.*quality_mode, quality_layers"):
         set_params_defaults(quality=3)
-    with pytest.raises(ValueError, match="unknown parameter 'ratio'"):
-        blosc2_grok.encode(np.zeros((8, 8), np.uint8), ratio=3)
+    with pytest.raises(ValueError, match="unknown parameter 'rate'"):
+        blosc2_grok.encode(np.zeros((8, 8), np.uint8), rate=3)
 
 
 def test_names_not_given_keep_their_values():
