@@ -129,6 +129,9 @@ typedef struct {
     uint32_t use_region;  /* 0 or 1 */
     uint32_t region[4];   /* x0, y0, x1, y1 from the upper left corner of the image, at full resolution */
     uint32_t num_threads; /* 0: as many as the machine has processors */
+    uint32_t tolerant;    /* 0 or 1: decode what is there of truncated or damaged data */
+    uint32_t num_components;
+    const uint32_t *components; /* indices of the components wanted, ascending; NULL: all */
 } blosc2_grok_selection;
 
 /* Describe a stream as a JSON object of *size bytes in *json, to be freed with blosc2_grok_free: format,
@@ -140,7 +143,8 @@ BLOSC2_GROK_EXPORT int blosc2_grok_describe(const void *data, size_t size,
 
 /* Decode num_components components, all there are, each into its own view: samples[c] with steps in bytes and
  * sample type types[c], a j2k_sample_type. Width and height are those of blosc2_grok_describe for the same
- * selection. */
+ * selection; samples[c] of components that are not wanted is not looked at. On success error holds the
+ * warnings of a tolerant decode, one a line. */
 BLOSC2_GROK_EXPORT int blosc2_grok_decode_components(const void *data, size_t size,
                                                      const blosc2_grok_selection *selection,
                                                      uint32_t num_components, void *const *samples,

@@ -126,6 +126,9 @@ static unsigned set_selection(const blosc2_grok_selection *selection, j2k_decode
     options->region_y0 = selection->region[1];
     options->region_x1 = selection->region[2];
     options->region_y1 = selection->region[3];
+    options->tolerant = selection->tolerant != 0;
+    options->components = selection->components;
+    options->num_components = selection->num_components;
     return selection->num_threads;
 }
 
@@ -308,8 +311,14 @@ int blosc2_grok_decode_components(const void *data, size_t size, const blosc2_gr
         return finish(fail(&why, J2K_ERROR_MEMORY, "out of memory"), &why, error, error_capacity);
     j2k_status status = decode_components(context, data, size, &options, num_components, samples, row_strides,
                                           sample_steps, types, &why);
+    char warning[sizeof why.text] = "";
+    if (options.tolerant)
+        snprintf(warning, sizeof warning, "%s", j2k_context_warning(context));
     state_give_context(context, threads);
-    return finish(status, &why, error, error_capacity);
+    int result = finish(status, &why, error, error_capacity);
+    if (status == J2K_OK && error && error_capacity)
+        snprintf(error, error_capacity, "%s", warning);
+    return result;
 }
 
 static j2k_status restore_floats(const note *n, void *samples, size_t count, size_t sample_size,

@@ -4,8 +4,9 @@ known to every copy of Blosc2 in the process."""
 
 from ._arrays import asarray, empty, params_of, storage, zeros
 from ._codec import encode
-from ._decode import decode, decode_components, info
+from ._decode import DecodeWarning, decode, decode_components
 from ._enums import GrkFileFmt, GrkMode, GrkProfile, GrkRateControl
+from ._info import box_contents, icc_profile, info
 from ._lib import get_include, get_libpath, last_error, lib, print_libpath
 from ._open import Array, Level, open
 from ._params import (
@@ -22,6 +23,9 @@ __version__ = lib.j2k_version().decode()
 libpath = get_libpath()
 
 __all__ = [
+    "DecodeWarning",
+    "box_contents",
+    "icc_profile",
     "Array",
     "GrkFileFmt",
     "GrkMode",

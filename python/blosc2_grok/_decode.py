@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import operator
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,6 @@ from ._lib import Selection, call, lib, take
 from ._values import container, restore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from typing_extensions import Buffer
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 _SAMPLE_TYPES = {"uint8": 0, "int8": 1, "uint16": 2, "int16": 3, "uint32": 4, "int32": 5}
 
 
-def _view(data: Buffer) -> np.ndarray:
+class DecodeWarning(UserWarning):
+    """What is missing from an image that was decoded with ``tolerant=True``, or what ``colour="rgb"`` left undone."""
+
+
+def view(data: Buffer) -> np.ndarray:
     import numpy as np
 
     view = memoryview(data)
@@ -29,12 +33,25 @@ def _view(data: Buffer) -> np.ndarray:
     return np.frombuffer(view if view.c_contiguous else view.tobytes(), np.uint8)
 
 
-def _selection(reduce: int, region: Sequence[int] | None, layers: int | None, num_threads: int) -> Selection:
+def _selection(
+    reduce: int,
+    region: Sequence[int] | None,
+    layers: int | None,
+    components: Sequence[int] | None,
+    tolerant: bool,
+    num_threads: int,
+) -> Selection:
     numbers = {"reduce": reduce, "layers": layers or 0, "num_threads": num_threads}
     for name, number in numbers.items():
         if not 0 <= number <= 65535:
             raise ValueError(f"{name}: {number} is not allowed; allowed: 0 to 65535")
-    selection = Selection(**numbers)
+    selection = Selection(**numbers, tolerant=bool(tolerant))
+    if components is not None:
+        indices = sorted({operator.index(c) for c in components})
+        if not indices or indices[0] < 0 or indices[-1] >= 16384:
+            raise ValueError(f"components: {list(components)} is not allowed; allowed: indices of components from 0")
+        selection.num_components = len(indices)
+        selection.components = (ctypes.c_uint32 * len(indices))(*indices)
     if region is not None:
         corners = [int(corner) for corner in region]
         if (
@@ -52,7 +69,8 @@ def _selection(reduce: int, region: Sequence[int] | None, layers: int | None, nu
     return selection
 
 
-def _describe(data: np.ndarray, selection: Selection | None) -> dict[str, Any]:
+def describe(data: np.ndarray, selection: Selection | None = None) -> dict[str, Any]:
+    """What the engine says of a stream: geometry, depths, coding parameters. (``info`` says more.)"""
     text, size = ctypes.c_void_p(), ctypes.c_size_t()
     chosen = None if selection is None else ctypes.byref(selection)
     call(lib.blosc2_grok_describe, data.ctypes.data, data.nbytes, chosen, ctypes.byref(text), ctypes.byref(size))
@@ -65,19 +83,28 @@ def _dtype(component: dict[str, Any]) -> str:
     return f"{'int' if component['signed'] else 'uint'}{bits}"
 
 
-def _decode_into(data: np.ndarray, selection: Selection, views: list[np.ndarray]) -> None:
+def _decode_into(data: np.ndarray, selection: Selection, views: list[np.ndarray | None]) -> None:
+    """Decode every component that has a view."""
     count = len(views)
-    call(
+    strides = [view.strides if view is not None else (0, 0) for view in views]
+    warning = call(
         lib.blosc2_grok_decode_components,
         data.ctypes.data,
         data.nbytes,
         ctypes.byref(selection),
         count,
-        (ctypes.c_void_p * count)(*(view.ctypes.data for view in views)),
-        (ctypes.c_int64 * count)(*(view.strides[0] for view in views)),
-        (ctypes.c_int64 * count)(*(view.strides[1] for view in views)),
-        (ctypes.c_int32 * count)(*(_SAMPLE_TYPES[view.dtype.name] for view in views)),
+        (ctypes.c_void_p * count)(*(None if view is None else view.ctypes.data for view in views)),
+        (ctypes.c_int64 * count)(*(rows for rows, _ in strides)),
+        (ctypes.c_int64 * count)(*(columns for _, columns in strides)),
+        (ctypes.c_int32 * count)(*(0 if view is None else _SAMPLE_TYPES[view.dtype.name] for view in views)),
     )
+    if selection.tolerant and warning:
+        warnings.warn(warning.strip(), DecodeWarning, stacklevel=3)
+
+
+def _chosen(components: Sequence[int] | None, count: int) -> list[int]:
+    """The components to return, in the order of the list."""
+    return list(range(count)) if components is None else [operator.index(c) for c in components]
 
 
 def decode(
@@ -86,34 +113,74 @@ def decode(
     reduce: int = 0,
     region: Sequence[int] | None = None,
     layers: int | None = None,
+    components: Sequence[int] | None = None,
+    colour: str | None = None,
+    tolerant: bool = False,
     num_threads: int = 0,
 ) -> np.ndarray:
-    """Decode a JPEG 2000 file or codestream to ``(H, W)``, or ``(H, W, C)`` when it has several components.
+    """Decode a JPEG 2000 file or codestream to ``(H, W)``, or ``(H, W, C)`` when there are several components.
 
     reduce: resolution levels to leave out; each halves width and height. region: (x0, y0, x1, y1) from the upper left corner of
-    the image at full resolution. layers: quality layers to decode. num_threads: 0 means one a processor.
+    the image at full resolution, x1 and y1 exclusive. layers: quality layers to decode, None for all. components: indices of
+    those to decode, in the order to return them. What is decoded is the same as that part of the whole; only what is needed for
+    it is read. num_threads: 0 means one a processor.
 
-    The dtype is that of the array where the stream says it (floats; integers declared or found to need less), else the smallest
-    integer type that holds all components. Raises ValueError for data that are not valid, and for
-    components of different size: ``decode_components`` returns those.
+    The components come as they are stored, and the dtype is the smallest integer type that holds them. With ``colour="rgb"``
+    the result is ``(H, W, 3)``, or ``(H, W, 4)`` with opacity last: palette, channel definitions, subsampling and colour space
+    are applied; see docs/formats.md. It does not go together with ``components``.
+
+    tolerant: decode what is there of truncated or damaged data, with a ``DecodeWarning`` that says what is missing; missing
+    tiles are mid-grey. Otherwise such data are an error.
+
+    Raises ValueError for data that are not valid, for what is not in the image, and for components of different size:
+    ``decode_components`` returns those.
     """
     import numpy as np
 
-    source = _view(data)
-    selection = _selection(reduce, region, layers, num_threads)
-    description = _describe(source, selection)
-    components = description["components"]
-    sizes = {(component["height"], component["width"]) for component in components}
+    if colour is not None:
+        if colour != "rgb":
+            raise ValueError(f"colour: {colour!r} is not allowed; allowed: None or 'rgb'")
+        if components is not None:
+            raise ValueError("colour: 'rgb' takes all components: components cannot be given")
+        from ._colour import rgb
+
+        source = view(data)
+        selection = _selection(reduce, region, layers, None, tolerant, num_threads)
+        description = describe(source, selection)
+        return rgb(source, description, _planes(source, selection, description), region, reduce)
+    source = view(data)
+    selection = _selection(reduce, region, layers, components, tolerant, num_threads)
+    described = describe(source, selection)["components"]
+    chosen = _chosen(components, len(described))
+    sizes = {(described[c]["height"], described[c]["width"]) for c in chosen}
     if len(sizes) > 1:
         raise ValueError("the components differ in size; decode_components returns them one by one")
-    dtype = np.dtype(container(description) or np.result_type(*{_dtype(component) for component in components}))
+    dtype = np.result_type(*{_dtype(described[c]) for c in chosen})
     if dtype.name not in _SAMPLE_TYPES:
         raise ValueError("no integer type holds all components; decode_components returns them one by one")
     (size,) = sizes
-    image = np.empty((*size, len(components)), dtype)
-    _decode_into(source, selection, [image[:, :, c] for c in range(len(components))])
-    image = restore(image, source, description, region, reduce, decode)
-    return image[:, :, 0] if len(components) == 1 else image
+    image = np.empty((*size, len(chosen)), dtype)
+    views: list[np.ndarray | None] = [None] * len(described)
+    for place, component in enumerate(chosen):
+        views[component] = image[:, :, place]
+    _decode_into(source, selection, views)
+    for place, component in enumerate(chosen):  # those asked for more than once
+        if views[component].ctypes.data != image[:, :, place].ctypes.data:
+            image[:, :, place] = views[component]
+    return image[:, :, 0] if len(chosen) == 1 else image
+
+
+def _planes(
+    source: np.ndarray, selection: Selection, description: dict[str, Any], chosen: set[int] | None = None
+) -> list[np.ndarray | None]:
+    import numpy as np
+
+    planes = [
+        np.empty((c["height"], c["width"]), _dtype(c)) if chosen is None or i in chosen else None
+        for i, c in enumerate(description["components"])
+    ]
+    _decode_into(source, selection, planes)
+    return planes
 
 
 def decode_components(
@@ -122,52 +189,14 @@ def decode_components(
     reduce: int = 0,
     region: Sequence[int] | None = None,
     layers: int | None = None,
+    components: Sequence[int] | None = None,
+    tolerant: bool = False,
     num_threads: int = 0,
 ) -> list[np.ndarray]:
     """Decode to a list with one ``(H, W)`` array a component, each of its own size and dtype; see ``decode``."""
-    import numpy as np
-
-    source = _view(data)
-    selection = _selection(reduce, region, layers, num_threads)
-    description = _describe(source, selection)
-    dtype = container(description)
-    planes = [
-        np.empty((component["height"], component["width"]), dtype or _dtype(component))
-        for component in description["components"]
-    ]
-    _decode_into(source, selection, planes)
-    return [
-        restore(plane[:, :, np.newaxis], source, description, region, reduce, decode, [index])[:, :, 0]
-        for index, plane in enumerate(planes)
-    ]
-
-
-_SUPERBOXES = {b"jp2h", b"res ", b"uinf", b"asoc"}
-
-
-def _boxes(data: memoryview, start: int, end: int) -> Iterator[dict[str, Any]]:
-    """The boxes of a JP2 file (T.800 annex I.4) between two offsets."""
-    while end - start >= 8:
-        length, header = int.from_bytes(data[start : start + 4], "big"), 8
-        kind = bytes(data[start + 4 : start + 8])
-        if length == 1 and end - start >= 16:
-            length, header = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        elif length == 0:
-            length = end - start
-        if length < header or length > end - start:
-            return
-        box = {"type": kind.decode("latin-1"), "offset": start, "length": length}
-        if kind in _SUPERBOXES:
-            box["boxes"] = list(_boxes(data, start + header, start + length))
-        yield box
-        start += length
-
-
-def info(data: Buffer) -> dict[str, Any]:
-    """Describe a JPEG 2000 file or codestream without decoding it: format, geometry, components, coding parameters, and, for a
-    file, its boxes with their offsets and lengths."""
-    source = _view(data)
-    result = _describe(source, None)
-    is_file = result["format"] != "codestream"
-    result["boxes"] = list(_boxes(source.data, 0, source.nbytes)) if is_file else []
-    return result
+    source = view(data)
+    selection = _selection(reduce, region, layers, components, tolerant, num_threads)
+    description = describe(source, selection)
+    chosen = _chosen(components, len(description["components"]))
+    planes = _planes(source, selection, description, set(chosen))
+    return [planes[c] for c in chosen]

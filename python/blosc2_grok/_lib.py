@@ -44,6 +44,9 @@ class Selection(ctypes.Structure):
         ("use_region", ctypes.c_uint32),
         ("region", ctypes.c_uint32 * 4),
         ("num_threads", ctypes.c_uint32),
+        ("tolerant", ctypes.c_uint32),
+        ("num_components", ctypes.c_uint32),
+        ("components", ctypes.POINTER(ctypes.c_uint32)),
     ]
 
 
@@ -127,12 +130,14 @@ def error_for(status: int, message: str) -> Exception:
     return ValueError(message)
 
 
-def call(function: ctypes._NamedFuncPointer, *arguments: object) -> None:
-    """Call a C function that takes a buffer for an error message as its last two arguments."""
+def call(function: ctypes._NamedFuncPointer, *arguments: object) -> str:
+    """Call a C function that takes a buffer for an error message as its last two arguments. Returns what a function that
+    succeeds says there."""
     message = ctypes.create_string_buffer(512)
     status = function(*arguments, message, len(message))
     if status:
         raise error_for(status, message.value.decode("utf-8", "replace"))
+    return message.value.decode("utf-8", "replace")
 
 
 def take(pointer: ctypes.c_void_p, size: ctypes.c_size_t) -> bytes:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ._chunks import Block, ChunkReader
-from ._decode import decode, info
+from ._decode import decode, describe, view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ class Array:
         for chunk in range(self._num_chunks()):
             for block in self._reader.blocks(chunk):
                 if block.is_stream:
-                    return self._layout(info(block.data))
+                    return self._layout(describe(view(block.data)))
         return None
 
     def _layout(self, header: dict[str, Any]) -> _Stream | None:

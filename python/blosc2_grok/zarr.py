@@ -22,7 +22,7 @@ from numcodecs.abc import Codec
 from zarr.abc.codec import ArrayBytesCodec
 
 from ._codec import encode
-from ._decode import decode, info
+from ._decode import decode, describe, view
 from ._open import as_dtype
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class NumcodecsJpeg2000(Codec):  # type: ignore[misc]
     def decode(self, buf: Any, out: Any = None) -> np.ndarray:
         data = _contiguous(buf)
         array = decode(data)
-        comment = info(data)["comment"] or ""
+        comment = describe(view(data))["comment"] or ""
         if comment.startswith(_DTYPE):
             dtype = np.dtype(comment.removeprefix(_DTYPE))
             array = as_dtype(array, dtype).astype(dtype, copy=False)
