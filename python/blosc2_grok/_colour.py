@@ -34,18 +34,25 @@ def rgb(
     source: np.ndarray,
     description: dict[str, Any],
     planes: Sequence[np.ndarray],
+    decoded: Sequence[int] | None,
     region: Sequence[int] | None,
     reduce: int,
 ) -> np.ndarray:
-    """``(H, W, 3)`` or, with opacity, ``(H, W, 4)``."""
+    """``(H, W, 3)`` or, with opacity, ``(H, W, 4)``, of the region; the planes are those of `decoded`, which may begin before
+    it."""
     is_file = description["format"] != "codestream"
     boxes = describe_file(source.data) if is_file else {"colour": [], "palette": None, "channels": []}
-    channels = _channels(description, planes, region, reduce)
+    channels = _channels(description, planes, decoded, reduce)
     if boxes["palette"]:
         channels = _apply_palette(channels, boxes["palette"], boxes["component_mapping"])
     space, specification = _colour_space(boxes["colour"], channels, source)
     colours, opacity, premultiplied = _assign(channels, boxes["channels"], space)
-    values, depth = _common_grid(colours + ([opacity] if opacity else []), colours)
+    values, depth, (dx, dy) = _common_grid(colours + ([opacity] if opacity else []), colours)
+    if region is not None:
+        left, top = description["x0"] + int(region[0]), description["y0"] + int(region[1])
+        x = _ceil_div(left, dx << reduce) - _ceil_div(description["x0"] + decoded[0], dx << reduce)
+        y = _ceil_div(top, dy << reduce) - _ceil_div(description["y0"] + decoded[1], dy << reduce)
+        values = [plane[y:, x:] for plane in values]
     alpha = values.pop() if opacity else None
     result = _to_rgb(values, depth, space, specification)
     if premultiplied:
@@ -62,6 +69,13 @@ def _warning() -> type[Warning]:
     from ._decode import DecodeWarning
 
     return DecodeWarning
+
+
+def margins(description: dict[str, Any], reduce: int) -> tuple[int, int]:
+    """How far left of and above a region samples may lie that its colours need."""
+    components = description["components"]
+    differ = len({(c["dx"], c["dy"]) for c in components}) > 1
+    return tuple(max(c[name] for c in components) << reduce if differ else 0 for name in ("dx", "dy"))
 
 
 def _ceil_div(a: int, b: int) -> int:
@@ -153,8 +167,9 @@ def _assign(
     return found[:count], opacity, premultiplied
 
 
-def _common_grid(channels: list[Channel], colours: list[Channel]) -> tuple[list[np.ndarray], int]:
-    """Unsigned samples of one depth, the colours' largest, on the finest grid. Every point takes the sample at or before it."""
+def _common_grid(channels: list[Channel], colours: list[Channel]) -> tuple[list[np.ndarray], int, tuple[int, int]]:
+    """Unsigned samples of one depth, the colours' largest, on the finest grid, and that grid's steps. Every point takes the
+    sample at or before it."""
     import numpy as np
 
     depth = max(channel.depth for channel in colours)
@@ -179,7 +194,7 @@ def _common_grid(channels: list[Channel], colours: list[Channel]) -> tuple[list[
             x = np.clip(columns // channel.dx - channel.x0, 0, values.shape[1] - 1)
             values = values[y[:, None], x]
         out.append(values)
-    return out, depth
+    return out, depth, (dx, dy)
 
 
 # ---- colour spaces ---------------------------------------------------------------------------------------------------

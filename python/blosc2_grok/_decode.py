@@ -142,12 +142,7 @@ def decode(
             raise ValueError(f"colour: {colour!r} is not allowed; allowed: None or 'rgb'")
         if components is not None:
             raise ValueError("colour: 'rgb' takes all components: components cannot be given")
-        from ._colour import rgb
-
-        source = view(data)
-        selection = _selection(reduce, region, layers, None, tolerant, num_threads)
-        description = describe(source, selection)
-        return rgb(source, description, _planes(source, selection, description), region, reduce)
+        return _decode_rgb(view(data), reduce, region, layers, tolerant, num_threads)
     source = view(data)
     selection = _selection(reduce, region, layers, components, tolerant, num_threads)
     described = describe(source, selection)["components"]
@@ -181,6 +176,28 @@ def _planes(
     ]
     _decode_into(source, selection, planes)
     return planes
+
+
+def _decode_rgb(
+    source: np.ndarray,
+    reduce: int,
+    region: Sequence[int] | None,
+    layers: int | None,
+    tolerant: bool,
+    num_threads: int,
+) -> np.ndarray:
+    from ._colour import margins, rgb
+
+    selection = _selection(reduce, region, layers, None, tolerant, num_threads)
+    description = describe(source, selection)
+    wider = None
+    if region is not None:  # chroma that lies on a coarser grid may come from left of the region or above it
+        right, below = margins(description, reduce)
+        wider = [max(int(region[0]) - right, 0), max(int(region[1]) - below, 0), int(region[2]), int(region[3])]
+        selection = _selection(reduce, wider, layers, None, tolerant, num_threads)
+        description = describe(source, selection)
+    planes = _planes(source, selection, description)
+    return rgb(source, description, planes, wider, region, reduce)
 
 
 def decode_components(
