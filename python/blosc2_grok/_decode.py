@@ -125,7 +125,8 @@ def decode(
     those to decode, in the order to return them. What is decoded is the same as that part of the whole; only what is needed for
     it is read. num_threads: 0 means one a processor.
 
-    The components come as they are stored, and the dtype is the smallest integer type that holds them. With ``colour="rgb"``
+    The components come as they are stored. The dtype is that of the array where the stream says it (floats; integers declared or
+    found to need less), else the smallest integer type that holds all components. With ``colour="rgb"``
     the result is ``(H, W, 3)``, or ``(H, W, 4)`` with opacity last: palette, channel definitions, subsampling and colour space
     are applied; see docs/formats.md. It does not go together with ``components``.
 
@@ -145,12 +146,13 @@ def decode(
         return _decode_rgb(view(data), reduce, region, layers, tolerant, num_threads)
     source = view(data)
     selection = _selection(reduce, region, layers, components, tolerant, num_threads)
-    described = describe(source, selection)["components"]
+    description = describe(source, selection)
+    described = description["components"]
     chosen = _chosen(components, len(described))
     sizes = {(described[c]["height"], described[c]["width"]) for c in chosen}
     if len(sizes) > 1:
         raise ValueError("the components differ in size; decode_components returns them one by one")
-    dtype = np.result_type(*{_dtype(described[c]) for c in chosen})
+    dtype = np.dtype(container(description) or np.result_type(*{_dtype(described[c]) for c in chosen}))
     if dtype.name not in _SAMPLE_TYPES:
         raise ValueError("no integer type holds all components; decode_components returns them one by one")
     (size,) = sizes
@@ -162,6 +164,7 @@ def decode(
     for place, component in enumerate(chosen):  # those asked for more than once
         if views[component].ctypes.data != image[:, :, place].ctypes.data:
             image[:, :, place] = views[component]
+    image = restore(image, source, description, region, reduce, decode, chosen)
     return image[:, :, 0] if len(chosen) == 1 else image
 
 
@@ -170,8 +173,9 @@ def _planes(
 ) -> list[np.ndarray | None]:
     import numpy as np
 
+    dtype = container(description)
     planes = [
-        np.empty((c["height"], c["width"]), _dtype(c)) if chosen is None or i in chosen else None
+        np.empty((c["height"], c["width"]), dtype or _dtype(c)) if chosen is None or i in chosen else None
         for i, c in enumerate(description["components"])
     ]
     _decode_into(source, selection, planes)
@@ -190,6 +194,8 @@ def _decode_rgb(
 
     selection = _selection(reduce, region, layers, None, tolerant, num_threads)
     description = describe(source, selection)
+    if (description["dtype"] or "").startswith("float"):
+        raise ValueError(f"colour: samples of {description['dtype']} have no colour space")
     wider = None
     if region is not None:  # chroma that lies on a coarser grid may come from left of the region or above it
         right, below = margins(description, reduce)
@@ -211,9 +217,15 @@ def decode_components(
     num_threads: int = 0,
 ) -> list[np.ndarray]:
     """Decode to a list with one ``(H, W)`` array a component, each of its own size and dtype; see ``decode``."""
+    import numpy as np
+
     source = view(data)
     selection = _selection(reduce, region, layers, components, tolerant, num_threads)
     description = describe(source, selection)
     chosen = _chosen(components, len(description["components"]))
     planes = _planes(source, selection, description, set(chosen))
-    return [planes[c] for c in chosen]
+    restored = {
+        c: restore(planes[c][:, :, np.newaxis], source, description, region, reduce, decode, [c])[:, :, 0]
+        for c in set(chosen)
+    }
+    return [restored[c] for c in chosen]

@@ -31,6 +31,19 @@ def test_components(mct):
     assert (part == decode(data, reduce=1)[5:22, 4:23, 2]).all()
 
 
+def test_components_of_floats():
+    image = np.random.default_rng(1).normal(0, 1, (20, 30, 3)).astype(np.float32)
+    image[3, 4, 1] = np.nan
+    data = encode(image)
+    for chosen in ([1], [2, 1], [1, 1]):
+        assert np.array_equal(decode(data, components=chosen), image[:, :, chosen].squeeze(), equal_nan=True)
+        planes = decode_components(data, components=chosen, region=(2, 1, 20, 18))
+        for plane, c in zip(planes, chosen, strict=True):
+            assert np.array_equal(plane, image[1:18, 2:20, c], equal_nan=True)
+    with pytest.raises(ValueError, match="float32 have no colour space"):
+        decode(data, colour="rgb")
+
+
 @pytest.mark.parametrize("chosen", [[4], [], [-1], [16384]])
 def test_bad_components(chosen):
     with pytest.raises(ValueError, match="components"):
