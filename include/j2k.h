@@ -242,6 +242,11 @@ typedef struct j2k_encode_options {
     const uint8_t *roi_mask;   /* ... and of the reference grid points whose byte is not 0: rows of the image
                                   area,   from its upper left corner; NULL (default): none */
     ptrdiff_t roi_mask_stride; /* bytes from row to row */
+    bool visual_weights; /* rate control counts errors as far as the eye sees them (T.800 J.12), at a distance
+                            of 2000 samples; PSNR and maximum error targets stay what they are. Default false
+                          */
+    bool peak_of_range;  /* PSNR targets refer to the samples' largest less smallest value of each component
+                            instead of 2^depth - 1; default false */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */

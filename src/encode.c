@@ -8,7 +8,7 @@
 
 /* Level shift, colour transform, wavelet (encode_tiles.c), quantisation and block coding of all tiles.
  * Coefficients are needed for one tile at a time only; the tree and the coded passes stay. */
-static j2k_status code_tiles(encoder *e) {
+j2k_status j2k_encode_code_tiles(encoder *e) {
     j2k_context *context = e->context;
     e->num_tiles = e->cs.siz.tiles_x * e->cs.siz.tiles_y;
     e->tiles = ARENA_ALLOC_ZERO(&context->memory, tile, e->num_tiles);
@@ -85,13 +85,16 @@ static j2k_status encode_image(encoder *e, byte_sink *sink) {
         j2k_arena_reset(&e->context->memory);
         for (unsigned i = 0; i < e->context->num_workers; i++)
             j2k_arena_reset(&e->context->workers[i].results);
+        e->coded = false;
         TRY(j2k_encode_plan(e, refine));
         if (e->ht_target) {
             TRY(j2k_encode_ht_target(e));
             break;
         }
-        TRY(code_tiles(e));
-        TRY(j2k_encode_fit_guard_bits(e));
+        if (!e->coded) {
+            TRY(j2k_encode_code_tiles(e));
+            TRY(j2k_encode_fit_guard_bits(e));
+        }
         j2k_encode_capabilities(e);
         TRY(j2k_encode_layers(e, &finer));
     }

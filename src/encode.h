@@ -25,6 +25,8 @@ typedef struct encoder {
     bool ht_by_step;     /* with the 9/7 the quantiser step alone makes the quality of the last layer */
     int tuned;           /* subbands of this resolution (-1: none) */
     float tuned_factor;  /* have steps so many times as large as others */
+    double ratio_step;   /* Part 1: the base step that a ratio needs, found in an earlier attempt; 0: none */
+    bool coded;          /* tiles are coded with base_step already */
     plane **kept_planes; /* every tile's coefficients, see encode_tiles.c; NULL: none yet */
     bool kept_irreversible;
     size_t *first_ref; /* of each tile in `refs`, and the end; encode_kept.c */
@@ -54,11 +56,24 @@ bool j2k_encode_keeps_tiles(const encoder *e);
  */
 j2k_status j2k_encode_choose_step(encoder *e, double squared_error, double *step);
 
+/* The same for bytes, roughly. */
+j2k_status j2k_encode_guess_step(encoder *e, double bytes, double *step);
+/* No finer base step is of any use. */
+double j2k_encode_finest_step(const encoder *e);
+
+/* encode_ratio.c: the base step with which packets of so many bytes in all say most. */
+j2k_status j2k_encode_choose_ratio_step(encoder *e, double bytes, double *step);
+
+/* encode.c: code all tiles with the quantisation that the headers have now. */
+j2k_status j2k_encode_code_tiles(encoder *e);
+
 /* encode.c: find out how many guard bits the data need, when code-blocks have been coded. */
 j2k_status j2k_encode_fit_guard_bits(encoder *e);
 
 /* encode_plan.c: enter the steps that e->base_step stands for into the headers. */
 void j2k_encode_quantise(encoder *e);
+/* The base step that is one step of a typical component: 1, or the norm of the colour transform. */
+double j2k_encode_unit_step(const encoder *e);
 
 /* encode_ht.c: code all tiles with HT such that the target of the last layer is met, and fill the layers. */
 j2k_status j2k_encode_ht_target(encoder *e);
@@ -89,6 +104,9 @@ double j2k_encode_layer_bytes(const encoder *e, uint32_t layer);
  * share. */
 double j2k_encode_allowed_error(const encoder *e, double psnr);
 double j2k_encode_wavelet_error(const encoder *e, double allowed);
+
+/* encode_layers.c: rate control of the tiles as they are. */
+rate_control j2k_encode_rate_control(const encoder *e, uint32_t num_layers);
 
 /* encode_layers.c: share out the coding passes among the layers by the quality wanted. *finer: the target
  * cannot be reached with this quantiser step, a finer one would do. */

@@ -28,6 +28,19 @@ static uint64_t packet_budget(const encoder *e, uint32_t layer, uint64_t around)
     return bytes > (double)around ? (uint64_t)bytes - around : 0;
 }
 
+/* So much of the bytes allowed is to be used. */
+static const double ENOUGH = 0.992;
+
+/* The quantiser throws away what could be afforded: a finer step, chosen by how much is missing. */
+static bool needs_finer_step(encoder *e, double used, double budget) {
+    double finest = j2k_encode_finest_step(e);
+    if (!e->irreversible || e->options.base_step > 0 || used >= ENOUGH * budget || e->base_step <= finest ||
+        e->rate.max_slope == 0)
+        return false;
+    e->ratio_step = fmax(e->base_step * fmax(0.97 * used / budget, 0.25), finest);
+    return true;
+}
+
 static j2k_status layers_by_ratio(encoder *e, uint32_t first, uint32_t end, uint64_t around, bool *finer) {
     uint32_t last = e->options.num_layers - 1;
     for (uint32_t layer = first; layer < end; layer++) {
@@ -37,9 +50,9 @@ static j2k_status layers_by_ratio(encoder *e, uint32_t first, uint32_t end, uint
         }
         uint64_t budget = packet_budget(e, layer, around), used;
         TRY(j2k_rate_for_bytes(&e->rate, layer, budget, &used));
-        /* All passes together leave room: the quantiser throws away what could be afforded. */
-        *finer = *finer || (layer == last && e->irreversible && (double)used < 0.98 * (double)budget &&
-                            e->options.base_step == 0 && e->rate.max_slope > 0);
+        if (layer != last)
+            continue;
+        *finer = *finer || (!e->rate.ht && needs_finer_step(e, (double)used, (double)budget));
     }
     return J2K_OK;
 }
@@ -237,16 +250,24 @@ static j2k_status fill_layers(encoder *e, uint32_t first, uint32_t end, uint64_t
     }
 }
 
+rate_control j2k_encode_rate_control(const encoder *e, uint32_t num_layers) {
+    bool ht = e->options.codeblock_style & J2K_STYLE_HT, colour = e->cs.style.colour_transform;
+    return (rate_control){.tiles = e->tiles,
+                          .num_tiles = e->num_tiles,
+                          .refs = e->refs,
+                          .count = e->num_refs,
+                          .siz = &e->cs.siz,
+                          .num_layers = num_layers,
+                          .scratch = &e->context->scratch,
+                          .ht = ht,
+                          .visual = e->options.visual_weights,
+                          .colour = colour || e->image->colour_space == J2K_COLOUR_SYCC,
+                          .masking = !ht && e->irreversible && e->options.quality == J2K_QUALITY_RATIO};
+}
+
 static j2k_status begin_layers(encoder *e) {
     j2k_context *context = e->context;
-    e->rate = (rate_control){.tiles = e->tiles,
-                             .num_tiles = e->num_tiles,
-                             .siz = &e->cs.siz,
-                             .num_layers = e->options.num_layers,
-                             .refs = e->refs,
-                             .count = e->num_refs,
-                             .scratch = &context->scratch,
-                             .ht = (e->options.codeblock_style & J2K_STYLE_HT) != 0};
+    e->rate = j2k_encode_rate_control(e, e->options.num_layers);
     return j2k_rate_prepare(&e->rate, &context->memory);
 }
 

@@ -357,15 +357,19 @@ static double mean_colour_energy(void) {
     return (j2k_colour_energy(false, 0) + j2k_colour_energy(false, 1) + j2k_colour_energy(false, 2)) / 3;
 }
 
-/* The step to begin with. For a ratio there is no telling what error it is going to leave: a fine one, so
- * that rate control and not the quantiser shapes the result. For a PSNR see encode_step.c. */
+double j2k_encode_unit_step(const encoder *e) {
+    return e->cs.style.colour_transform ? sqrt(mean_colour_energy()) : 1;
+}
+
+/* The step to begin with: a fine one, so that rate control and not the quantiser shapes the result. For
+ * ratios and PSNRs see encode_ratio.c and encode_step.c. */
 static double choose_base_step(const encoder *e) {
     const j2k_encode_options *o = &e->options;
     if (o->base_step > 0)
         return o->base_step;
     double quality = o->layer_quality[o->num_layers - 1];
     double step = o->quality == J2K_QUALITY_RATIO && quality >= 4 ? 1 : 0.5;
-    return e->cs.style.colour_transform ? step * sqrt(mean_colour_energy()) : step;
+    return step * j2k_encode_unit_step(e);
 }
 
 /* Steps that make an error of one step in any subband weigh the same in the image (E.1, J.8): inversely to
@@ -417,6 +421,14 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
     double psnr = o->layer_quality[o->num_layers - 1];
     if (!e->irreversible || o->base_step > 0 || e->ht_target)
         return J2K_OK;
+    if (o->quality == J2K_QUALITY_RATIO && psnr > 1 && !(o->codeblock_style & J2K_STYLE_HT)) {
+        double bytes = j2k_encode_layer_bytes(e, o->num_layers - 1);
+        if (e->ratio_step > 0)
+            e->base_step = e->ratio_step;
+        else
+            TRY(j2k_encode_choose_ratio_step(e, bytes, &e->base_step));
+        return J2K_OK;
+    }
     if (o->quality == J2K_QUALITY_PSNR && psnr > 0) {
         double allowed = j2k_encode_allowed_error(e, psnr);
         TRY(j2k_encode_choose_step(e, j2k_encode_wavelet_error(e, allowed), &e->base_step));
@@ -476,7 +488,7 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
     j2k_encode_quantise(e);
     double planned = e->base_step;
     TRY(refine_base_step(e, refine));
-    if (e->base_step != planned)
+    if (!e->coded && e->base_step != planned)
         j2k_encode_quantise(e);
     return J2K_OK;
 }

@@ -1,4 +1,4 @@
-/* The quantiser step for a PSNR target.
+/* The quantiser step for a PSNR target, and a first guess at that for a ratio.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
 #include <string.h>
@@ -27,6 +27,12 @@ static float bin_edge(unsigned bin) {
     return value;
 }
 
+static unsigned bin_of_value(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> (23 - MANTISSA_BITS);
+}
+
 /* Count a subband's coefficients, scaled so that a unit of error in any of them is a unit of error in the
  * image. */
 static void count_band(const subband *band, bool wide, double share, histogram *h) {
@@ -38,10 +44,7 @@ static void count_band(const subband *band, bool wide, double share, histogram *
         const float *row = (const float *)p->data + (ptrdiff_t)y * p->stride;
         const double *wide_row = (const double *)p->data + (ptrdiff_t)y * p->stride;
         for (uint32_t x = 0; x < width; x++) {
-            float magnitude = fabsf(wide ? (float)wide_row[x] : row[x]) * scale;
-            uint32_t bits;
-            memcpy(&bits, &magnitude, sizeof bits);
-            h->bins[bits >> (23 - MANTISSA_BITS)] += share * every;
+            h->bins[bin_of_value(fabsf(wide ? (float)wide_row[x] : row[x]) * scale)] += share * every;
         }
     }
 }
@@ -96,5 +99,45 @@ j2k_status j2k_encode_choose_step(encoder *e, double squared_error, double *step
             high = middle;
     }
     *step = exp2(low);
+    return J2K_OK;
+}
+
+/* Finer steps change no sample any more; and of deep samples they would need more bit-planes than there are.
+ */
+double j2k_encode_finest_step(const encoder *e) {
+    unsigned depth = 0;
+    for (uint32_t c = 0; c < e->image->num_components; c++)
+        depth = max_u32(depth, e->image->components[c].depth);
+    return ldexp(1, depth > 21 ? (int)depth - 26 : -5);
+}
+
+/* Bits that a quantiser of this step leaves to code: a coefficient that is not zero takes a nearly constant
+ * number of them for its place and sign (He and Mitra, "Optimum bit allocation and accurate rate control for
+ * video coding via rho-domain source modeling", 2002), and one more for each further octave of its magnitude.
+ */
+static double quantised_bits(const histogram *h, double step) {
+    static const double FIRST_BITS = 4.6;
+    double bits = 0;
+    for (unsigned i = bin_of_value((float)step); i + 1 < NUM_BINS; i++)
+        if (h->bins[i] != 0)
+            bits += h->bins[i] * (FIRST_BITS + fmax(log2(bin_edge(i) / step), 0));
+    return bits;
+}
+
+j2k_status j2k_encode_guess_step(encoder *e, double bytes, double *step) {
+    histogram *h = ARENA_ALLOC_ZERO(&e->context->memory, histogram, 1);
+    RETURN_IF(!h, J2K_ERROR_MEMORY);
+    TRY(count_tiles(e, h));
+    double low = -20, high = 20; /* log2 */
+    while (high - low > 1e-2) {
+        double middle = (low + high) / 2;
+        if (quantised_bits(h, exp2(middle)) > 8 * bytes)
+            low = middle;
+        else
+            high = middle;
+    }
+    /* Where most coefficients are coded, their zeros cost something too. */
+    double bits = 8 * bytes / (double)e->num_samples;
+    *step = exp2(high) * 1.06 / (1 + 0.13 * bits);
     return J2K_OK;
 }

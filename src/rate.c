@@ -16,6 +16,11 @@ typedef struct rate_step {
     size_t index;    /* of the code-block */
 } rate_step;
 
+/* Bytes that are as good as all. */
+static const double FULL = 0.9998;
+/* Below this the last few bytes are worth some time. */
+static const double ENOUGH = 0.996;
+
 /* The bytes that passes 0 .. pass cost. Of HT passes only those of the same HT set count. */
 static int64_t pass_cost(const rate_control *rc, const codeblock *cb, unsigned pass) {
     unsigned set = pass / 3 * 3;
@@ -55,12 +60,48 @@ static void find_hull(const rate_control *rc, const codeblock *cb, double weight
     }
 }
 
+/* Errors hide where there is structure. Weighing them by the inverse of a code-block's mean energy to this
+ * small power, within each subband, costs 0.002 dB on average and raises the structural similarity at all
+ * rates; larger powers trade one for the other. The offset is in squared sample units of 8 bits. */
+static const double MASKING_POWER = 0.1, MASKING_OFFSET = 30;
+
+static double log_activity(const rate_control *rc, const block_ref *ref) {
+    double unit = exp2(2.0 * rc->siz->components[ref->component_index].depth - 16);
+    double energy = ref->block->u.enc.energy * ref->band->weight / (double)rect_size(ref->block->area);
+    return log(energy / unit + MASKING_OFFSET);
+}
+
+/* Mean over the code-blocks of the subband that refs[first] belongs to. */
+static double mean_log_activity(const rate_control *rc, size_t first) {
+    double sum = 0, area = 0;
+    for (size_t i = first; i < rc->count && rc->refs[i].band == rc->refs[first].band; i++) {
+        double size = (double)rect_size(rc->refs[i].block->area);
+        sum += size * log_activity(rc, &rc->refs[i]);
+        area += size;
+    }
+    return sum / area;
+}
+
+static double visual_weight(const rate_control *rc, const block_ref *ref) {
+    uint32_t c = rc->colour ? ref->component_index : 0;
+    visual_kind kind = c == 1 ? VISUAL_CB : c == 2 ? VISUAL_CR : VISUAL_LUMINANCE;
+    return rc->visual ? j2k_visual_weight(kind, ref->band->level, ref->band->orientation) : 1;
+}
+
 static void find_slopes(rate_control *rc) {
     rc->min_slope = HUGE_VALF;
     rc->max_slope = 0;
+    double weight = 0, mean = 0;
     for (size_t i = 0; i < rc->count; i++) {
-        const codeblock *cb = rc->refs[i].block;
-        find_hull(rc, cb, rc->refs[i].band->weight, cb->u.enc.slopes);
+        const block_ref *ref = &rc->refs[i];
+        const codeblock *cb = ref->block;
+        bool masked = rc->masking && ref->band->orientation != BAND_LL;
+        if (i == 0 || ref->band != ref[-1].band) {
+            weight = ref->band->weight * visual_weight(rc, ref);
+            mean = masked ? mean_log_activity(rc, i) : 0;
+        }
+        double factor = masked ? exp(MASKING_POWER * (mean - log_activity(rc, ref))) : 1;
+        find_hull(rc, cb, weight * factor, cb->u.enc.slopes);
         for (unsigned p = 0; p < cb->num_passes; p++)
             if (cb->u.enc.slopes[p] > 0) {
                 rc->min_slope = fminf(rc->min_slope, cb->u.enc.slopes[p]);
@@ -131,7 +172,7 @@ static void fill_layer(rate_control *rc, uint32_t layer, float threshold) {
     }
 }
 
-static double error_left(const rate_control *rc, uint32_t layer) {
+double j2k_rate_error_left(const rate_control *rc, uint32_t layer) {
     double error = 0;
     for (size_t i = 0; i < rc->count; i++) {
         const codeblock *cb = rc->refs[i].block;
@@ -159,17 +200,11 @@ static rate_step make_step(const rate_control *rc, size_t index, unsigned from, 
     return step;
 }
 
-/* The hull point before (or 0) or behind (or num_passes + 1) pass count n. */
+/* The hull point before pass count n, or 0. */
 static unsigned hull_before(const codeblock *cb, unsigned n) {
     do
         n--;
     while (n > 0 && !(cb->u.enc.slopes[n - 1] > 0));
-    return n;
-}
-static unsigned hull_behind(const codeblock *cb, unsigned n) {
-    do
-        n++;
-    while (n <= cb->num_passes && !(cb->u.enc.slopes[n - 1] > 0));
     return n;
 }
 
@@ -183,30 +218,100 @@ static int by_falling_slope(const void *a, const void *b) {
     return by_rising_slope(b, a);
 }
 
-/* Add the best steps that fit into the bytes left, a packet header's growth allowed for. Returns how many. */
-static size_t add_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
-    enum { HEADER_BYTES = 3 };
-    size_t n = 0, taken = 0;
-    for (size_t i = 0; i < rc->count; i++) {
-        codeblock *cb = rc->refs[i].block;
-        unsigned from = cb->u.enc.layer_passes[layer], to = hull_behind(cb, from);
-        if (to > cb->num_passes || !considered(rc, &rc->refs[i]))
-            continue;
-        rc->steps[n++] = make_step(rc, i, from, to, to);
+/* The best step of a code-block that fits into the bytes: to any of its passes, on the hull or not. */
+static bool best_step(const rate_control *rc, size_t index, uint32_t layer, uint64_t bytes, rate_step *best) {
+    const codeblock *cb = rc->refs[index].block;
+    unsigned from = cb->u.enc.layer_passes[layer];
+    best->slope = 0;
+    for (unsigned to = from + 1; to <= cb->num_passes; to++) {
+        if (rc->ht && !(cb->u.enc.slopes[to - 1] > 0))
+            continue; /* HT sets are alternatives: not each of them is a step */
+        rate_step step = make_step(rc, index, from, to, to);
+        if (step.bytes > bytes)
+            break;
+        step.slope = (float)(step.error / fmax(step.bytes, 0.5));
+        if (step.slope > best->slope)
+            *best = step;
     }
+    return best->slope > 0;
+}
+
+static size_t list_steps(rate_control *rc, uint32_t layer, uint64_t bytes) {
+    size_t n = 0;
+    for (size_t i = 0; i < rc->count; i++)
+        if (considered(rc, &rc->refs[i]) && best_step(rc, i, layer, bytes, &rc->steps[n]))
+            n++;
     qsort(rc->steps, n, sizeof *rc->steps, by_falling_slope);
+    return n;
+}
+
+/* Exchange a code-block's number of passes for the step's: done twice, the step is undone. */
+static void swap_passes(const rate_control *rc, uint32_t layer, rate_step *step) {
+    codeblock *cb = rc->refs[step->index].block;
+    uint16_t before = cb->u.enc.layer_passes[layer];
+    take_passes(rc, cb, layer, step->passes);
+    step->passes = before;
+}
+
+/* Take the best steps that fit with some bytes each for the growth of packet headers. Returns whether any was
+ * taken. */
+static j2k_status add_steps(rate_control *rc, uint32_t layer, uint64_t bytes, uint64_t *used, bool *any) {
+    enum { HEADER_BYTES = 3 };
+    uint64_t left = bytes - *used, size;
+    size_t n = list_steps(rc, layer, left), taken = 0;
     for (size_t i = 0; i < n; i++) {
-        rate_step *step = &rc->steps[i];
-        if (step->bytes + HEADER_BYTES > bytes)
+        rate_step step = rc->steps[i];
+        if (step.bytes + HEADER_BYTES > left)
             continue;
-        bytes -= step->bytes + HEADER_BYTES;
-        codeblock *cb = rc->refs[step->index].block;
-        uint16_t before = cb->u.enc.layer_passes[layer];
-        take_passes(rc, cb, layer, step->passes);
-        rc->steps[taken] = *step;
-        rc->steps[taken++].passes = before; /* to undo it */
+        left -= step.bytes + HEADER_BYTES;
+        swap_passes(rc, layer, &step);
+        rc->steps[taken++] = step;
     }
-    return taken;
+    *any = taken > 0;
+    if (!taken)
+        return J2K_OK;
+    TRY(j2k_rate_packet_bytes(rc, layer, &size));
+    if (size <= bytes) {
+        *used = size;
+        return J2K_OK;
+    }
+    *any = false;
+    while (taken > 0)
+        swap_passes(rc, layer, &rc->steps[--taken]);
+    return J2K_OK;
+}
+
+/* The same step by step, each one counted: for the last few bytes of small images. */
+static j2k_status try_steps(rate_control *rc, uint32_t layer, uint64_t bytes, uint64_t *used, bool *any) {
+    enum { MOST_TRIES = 64 };
+    *any = false;
+    size_t n = list_steps(rc, layer, bytes - *used);
+    for (size_t i = 0; i < n && i < MOST_TRIES; i++) {
+        uint64_t size;
+        if (rc->steps[i].bytes > bytes - *used)
+            continue;
+        swap_passes(rc, layer, &rc->steps[i]);
+        TRY(j2k_rate_packet_bytes(rc, layer, &size));
+        if (size <= bytes) {
+            *used = size;
+            *any = true;
+        } else {
+            swap_passes(rc, layer, &rc->steps[i]);
+        }
+    }
+    return J2K_OK;
+}
+
+/* Use up what the threshold leaves. */
+static j2k_status fill_up(rate_control *rc, uint32_t layer, uint64_t bytes, uint64_t *used) {
+    enum { MOST_ROUNDS = 12 };
+    bool any = true;
+    for (int round = 0; any && round < MOST_ROUNDS && (double)*used < FULL * (double)bytes; round++) {
+        TRY(add_steps(rc, layer, bytes, used, &any));
+        if (!any && (double)*used < ENOUGH * (double)bytes)
+            TRY(try_steps(rc, layer, bytes, used, &any));
+    }
+    return J2K_OK;
 }
 
 /* Leave out the worst steps whose error fits into what is left of it. */
@@ -285,7 +390,7 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
             fits = middle;
             fits_bytes = (double)size;
             *used = size;
-            if ((double)size >= 0.9998 * (double)bytes)
+            if ((double)size >= FULL * (double)bytes)
                 return J2K_OK;
         } else {
             over = middle;
@@ -293,31 +398,22 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
         }
     }
     fill_layer(rc, layer, (float)exp2(fits));
-    size_t taken = add_steps(rc, layer, bytes - *used);
-    if (taken == 0)
-        return J2K_OK;
-    uint64_t size;
-    TRY(j2k_rate_packet_bytes(rc, layer, &size));
-    if (size <= bytes)
-        *used = size;
-    for (size_t i = 0; size > bytes && i < taken; i++)
-        take_passes(rc, rc->refs[rc->steps[i].index].block, layer, rc->steps[i].passes);
-    return J2K_OK;
+    return fill_up(rc, layer, bytes, used);
 }
 
 void j2k_rate_for_error(rate_control *rc, uint32_t layer, double squared_error) {
     fill_layer(rc, layer, HUGE_VALF);
-    if (rc->max_slope == 0 || error_left(rc, layer) <= squared_error)
+    if (rc->max_slope == 0 || j2k_rate_error_left(rc, layer) <= squared_error)
         return;
     double over = log2((double)rc->max_slope) + 1e-3, fits = log2((double)rc->min_slope) - 1e-3;
     for (int step = 0; step < 40 && over - fits > 1e-6; step++) {
         double middle = (over + fits) / 2;
         fill_layer(rc, layer, (float)exp2(middle));
-        if (error_left(rc, layer) <= squared_error)
+        if (j2k_rate_error_left(rc, layer) <= squared_error)
             fits = middle;
         else
             over = middle;
     }
     fill_layer(rc, layer, (float)exp2(fits));
-    drop_steps(rc, layer, squared_error - error_left(rc, layer));
+    drop_steps(rc, layer, squared_error - j2k_rate_error_left(rc, layer));
 }

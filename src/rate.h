@@ -21,9 +21,17 @@ typedef struct rate_control {
     bool one_component; /* only the passes and packets of `component` are looked at; the others stay as they
                            are */
     uint32_t component;
+    bool visual;  /* weigh errors by how visible they are; */
+    bool colour;  /* the first three components are luminance and colour differences */
+    bool masking; /* weigh errors a little less in code-blocks with much in them */
     float min_slope, max_slope;
     struct rate_step *steps; /* room for one step of every code-block */
 } rate_control;
+
+/* What errors in a subband of this level and orientation count, in visual terms, as a factor of squared
+ * errors. */
+typedef enum visual_kind { VISUAL_LUMINANCE, VISUAL_CB, VISUAL_CR } visual_kind;
+double j2k_visual_weight(visual_kind kind, unsigned level, unsigned orientation);
 
 /* Find each code-block's truncation points, which are the convex hull of its passes in the (bytes, squared
  * error) plane: sets u.enc.slopes (squared error per byte at a hull point, 0 elsewhere) and allocates
@@ -44,6 +52,9 @@ j2k_status j2k_rate_for_bytes(rate_control *rc, uint32_t layer, uint64_t bytes, 
 /* Fill `layer` with the best passes until the squared error left is at most `squared_error` (or nothing is
  * left to add). */
 void j2k_rate_for_error(rate_control *rc, uint32_t layer, double squared_error);
+
+/* Squared error that layers 0 .. layer leave. */
+double j2k_rate_error_left(const rate_control *rc, uint32_t layer);
 
 /* Bytes of all packets of layers 0 .. layer. */
 j2k_status j2k_rate_packet_bytes(rate_control *rc, uint32_t layer, uint64_t *bytes);

@@ -67,6 +67,7 @@ static void build_band(const tile_builder *b, uint32_t component, unsigned level
                        unsigned orientation, subband *band) {
     const tile_component *tc = &b->tile->components[component];
     band->orientation = (uint8_t)orientation;
+    band->level = (uint8_t)level;
     band->area = subband_rect(tc->area, level, orientation & 1, orientation >> 1);
     band->coefficients.area = band->area;
     quantise_band(b->tile, b->siz, component, level, r, band);

@@ -88,8 +88,8 @@ typedef struct precinct {
 enum { BAND_LL = 0, BAND_HL = 1, BAND_LH = 2, BAND_HH = 3 };
 
 typedef struct subband {
-    uint8_t orientation;
-    uint8_t num_bitplanes; /* Mb of equation E-2, ROI shift not included */
+    uint8_t orientation, level; /* decompositions down to it; 0: none */
+    uint8_t num_bitplanes;      /* Mb of equation E-2, ROI shift not included */
     rect area;
     plane coefficients; /* data NULL when nothing of the band is needed; area is the window needed */
     float step;         /* quantiser step Delta_b (E-3), 1 on the reversible path */
