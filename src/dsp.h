@@ -69,6 +69,8 @@ typedef struct quant_kernels {
     void (*dequantise_float)(const int32_t *in, float scale, size_t n, float *out);
     /* Both, with midpoints in between: 2 m + 1 times half_step, m being the magnitude, or 0. */
     void (*requantise_float)(const float *in, float scale, float half_step, size_t n, float *out);
+    /* Magnitudes without their bits below bit-plane `plane`, midpoints in their place unless that is 0. */
+    void (*cut_int)(const int32_t *in, unsigned plane, size_t n, int32_t *out);
     /* Squares of coefficients times scale, and of what is left of them when their magnitudes are cut to
      * integers and given back with `half` added (0 stays 0). Column x adds to lane x mod 16. */
     void (*cut_error_int)(const int32_t *in, float scale, float half, size_t n, struct cut_sums *sums);

@@ -191,15 +191,6 @@ typedef struct rebuild_list {
     size_t count;
 } rebuild_list;
 
-static void rebuild_row_int(const rebuild_job *job, const int32_t *in, int32_t *out) {
-    int32_t half = job->plane ? 1 << (job->plane - 1) : 0;
-    for (uint32_t x = 0; x < job->width; x++) {
-        int32_t magnitude = (in[x] < 0 ? -in[x] : in[x]) >> job->plane;
-        int32_t value = magnitude ? (magnitude << job->plane) + half : 0;
-        out[x] = in[x] < 0 ? -value : value;
-    }
-}
-
 static void rebuild_task(void *user, size_t index, unsigned worker) {
     const rebuild_list *list = user;
     (void)worker;
@@ -211,7 +202,7 @@ static void rebuild_task(void *user, size_t index, unsigned worker) {
             if (job->nothing)
                 memset(out, 0, 4 * (size_t)job->width);
             else if (job->reversible)
-                rebuild_row_int(job, in, out);
+                list->dsp->quant->cut_int(in, job->plane, job->width, out);
             else
                 list->dsp->quant->requantise_float(in, 1.0f / job->step, job->step * 0.5f, job->width, out);
         }

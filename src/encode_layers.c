@@ -175,7 +175,7 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
         s->done = layer_takes_everything(e, layer);
         s->allowed = j2k_encode_allowed_error(e, e->options.layer_quality[layer]);
         s->near = e->ht_target ? NEAR_ENOUGH_HT : NEAR_ENOUGH;
-        s->estimate = j2k_encode_wavelet_error(e, s->allowed * (e->ht_target ? (1 + s->near) / 2 : 1));
+        s->estimate = j2k_encode_wavelet_error(e, s->allowed * (e->ht_target ? 0.87 : 1));
     }
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
         fill_by_error(e, first, end, searches);

@@ -68,6 +68,15 @@ static void requantise_float_c(const float *J2K_RESTRICT in, float scale, float 
     }
 }
 
+static void cut_int_c(const int32_t *J2K_RESTRICT in, unsigned plane, size_t n, int32_t *J2K_RESTRICT out) {
+    const uint32_t low = (UINT32_C(1) << plane) - 1, half = low ? (low >> 1) + 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t m = magnitude(in[i]), limited = m > INT32_MAX ? INT32_MAX : m;
+        uint32_t value = limited > low ? (limited & ~low) | half : 0;
+        out[i] = (int32_t)(in[i] < 0 ? 0u - value : value);
+    }
+}
+
 static inline void add_cut(cut_sums *sums, size_t lane, float magnitude, float half) {
     float limited = magnitude < 1e9f ? magnitude : 1e9f, whole = (float)(int32_t)limited;
     float left = limited - (whole > 0.0f ? whole + half : 0.0f);
@@ -88,7 +97,7 @@ static void cut_error_float_c(const float *in, float scale, float half, size_t n
 }
 
 const quant_kernels j2k_quant_c = {quantise_int_c,     quantise_float_c, dequantise_int_c, dequantise_float_c,
-                                   requantise_float_c, cut_error_int_c,  cut_error_float_c};
+                                   requantise_float_c, cut_int_c,        cut_error_int_c,  cut_error_float_c};
 
 /* ---- code-blocks ---- */
 

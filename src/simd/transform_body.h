@@ -397,6 +397,25 @@ static void requantise_float(const float *J2K_RESTRICT in, float scale, float ha
         vf_store_n(out + i, n - i, requantise_lanes(vf_load_n(in + i, n - i), s, h));
 }
 
+/* |x| is below 2^31, so that differences of magnitudes do not overflow. */
+J2K_INLINE vi cut_lanes(vi x, uint32_t low, uint32_t half) {
+    vi m = vi_min_unsigned(vi_abs(x), vi_set(INT32_MAX)),
+       zero = vi_sar(vi_sub(m, vi_set((int32_t)low + 1)), 31);
+    vi value =
+        vi_and(vi_or(vi_and(m, vi_set((int32_t)~low)), vi_set((int32_t)half)), vi_sub(vi_set(-1), zero));
+    vi negative = vi_sar(x, 31);
+    return vi_sub(vi_sub(vi_or(value, negative), vi_and(value, negative)), negative);
+}
+
+static void cut_int(const int32_t *J2K_RESTRICT in, unsigned plane, size_t n, int32_t *J2K_RESTRICT out) {
+    const uint32_t low = (UINT32_C(1) << plane) - 1, half = low ? (low >> 1) + 1 : 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vi_store(out + i, cut_lanes(vi_load(in + i), low, half));
+    if (i < n)
+        vi_store_n(out + i, n - i, cut_lanes(vi_load_n(in + i, n - i), low, half));
+}
+
 J2K_INLINE void add_cut(cut_sums *sums, size_t lane, vf magnitude, vf half) {
     vf limited = vf_min(magnitude, vf_set(1e9f)), whole = vf_from_int(vf_truncate(limited));
     vi given = vf_select_greater(whole, vf_set(0.0f), vf_bits(vf_add(whole, half)), vi_set(0));
@@ -430,7 +449,7 @@ static void cut_error_float(const float *in, float scale, float half, size_t n, 
 }
 
 const quant_kernels KERNEL_TABLE(quant) = {quantise_int,     quantise_float, dequantise_int, dequantise_float,
-                                           requantise_float, cut_error_int,  cut_error_float};
+                                           requantise_float, cut_int,        cut_error_int,  cut_error_float};
 
 /* ---- samples ---- */
 

@@ -188,7 +188,10 @@ static void check_quant(const quant_kernels *c, const quant_kernels *v, size_t n
     uint32_t all = c->quantise_int(INT(expected, 0), n, (uint32_t *)INT(expected, 1));
     CHECK(all == v->quantise_int(INT(got, 0), n, (uint32_t *)INT(got, 1)), "OR of quantise_int");
     CHECK_SAME(quantise_int);
-    for (int plane = 0; plane < 3; plane++) {
+    for (unsigned plane = 0; plane < 3; plane++) {
+        c->cut_int(INT(expected, 0), plane, n, INT(expected, 1));
+        v->cut_int(INT(got, 0), plane, n, INT(got, 1));
+        CHECK_SAME(cut_int);
         cut_sums a, b;
         memset(&a, 0, sizeof a);
         memset(&b, 0, sizeof b);
