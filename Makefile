@@ -30,7 +30,7 @@ H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
 PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
 .PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-build sanitize-unit sanitize-address sanitize-thread \
-        sanitize-python fuzz fuzz-programs bench lint format install clean distclean help
+        sanitize-python fuzz fuzz-programs coverage bench lint format install clean distclean help
 .DELETE_ON_ERROR:
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo "make test         C unit tests, then everything under tests/ with pytest"
 	@echo "make sanitize     unit tests, tool and package under the address, undefined and thread sanitizers"
 	@echo "make fuzz         libFuzzer (clang) on decoder, boxes, plugin and round trip, FUZZ_SECONDS each"
+	@echo "make coverage     lines of the decode path that tests and test data reach (clang)"
 	@echo "make conformance  ITU-T T.803 and other test files, one row a file (needs the data: see tests/conformance)"
 	@echo "make bench        short comparison with OpenJPEG"
 	@echo "make tool         the command-line program, $(BUILD)/j2k"
@@ -198,6 +199,26 @@ fuzz:
 	    $(FUZZ_BUILD)/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -timeout=10 -rss_limit_mb=2048 \
 	        -artifact_prefix=$(FUZZ_BUILD)/$$name- $(FUZZ_BUILD)/corpus/$$name $$seeds || exit 1; \
 	done
+
+# ---- coverage --------------------------------------------------------------------------------------------------------
+
+# Unit tests, the fuzz targets' corpora and the test data's files, through programs that count (clang). CORPORA: more
+# folders of inputs, NAME=FOLDER with the name of a fuzz target.
+COVERAGE_BUILD := $(BUILD)/coverage
+COVERAGE_CFLAGS := -O1 -g -fprofile-instr-generate -fcoverage-mapping
+COVERAGE_PROFILES := $(CURDIR)/$(COVERAGE_BUILD)/profiles
+CORPORA ?=
+
+coverage: $(VENV)/.requirements
+	$(MAKE) CC="$(FUZZ_CC)" BUILD=$(COVERAGE_BUILD) CFLAGS="$(COVERAGE_CFLAGS)" tool unit-programs
+	@rm -rf $(COVERAGE_PROFILES) && mkdir -p $(COVERAGE_PROFILES)
+	@export LLVM_PROFILE_FILE=$(COVERAGE_PROFILES)/%m.profraw J2K_TOOL=$(CURDIR)/$(COVERAGE_BUILD)/j2k; \
+	sh tests/run_unit.sh $(UNIT_SOURCES:%.c=$(COVERAGE_BUILD)/%) $(FUZZ_TARGETS:%=$(COVERAGE_BUILD)/fuzz/%) | tail -n 1; \
+	for corpus in $(CORPORA); do $(COVERAGE_BUILD)/fuzz/$${corpus%%=*} $${corpus#*=}; done; \
+	$(VPY) tests/conformance/run.py --part 1 | tail -n 1; \
+	$(VPY) tests/conformance/run.py --part 15 --set conformance --set valid | tail -n 1
+	$(VPY) tests/coverage.py $(COVERAGE_PROFILES) $(COVERAGE_BUILD)/j2k $(UNIT_SOURCES:%.c=$(COVERAGE_BUILD)/%) \
+	    $(FUZZ_TARGETS:%=$(COVERAGE_BUILD)/fuzz/%)
 
 # ---- style -----------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ typedef enum stream_kind {
     STREAM_16_BIT,
     STREAM_ROI,
     STREAM_SUBSAMPLED,
+    STREAM_DEEP,
+    STREAM_DEEP_9_7,
     NUM_STREAMS
 } stream_kind;
 
@@ -35,10 +37,12 @@ static const char *const stream_names[NUM_STREAMS] = {"5/3, layers, precincts",
                                                       "JP2 with palette",
                                                       "16 bits, signed",
                                                       "region of interest, RPCL",
-                                                      "subsampled, CPRL, tiles"};
+                                                      "subsampled, CPRL, tiles",
+                                                      "30 bits, PLT, TLM, tiles",
+                                                      "9/7, 30 bits, PLT"};
 
 static inline bool is_reversible(stream_kind kind) {
-    return kind != STREAM_9_7 && kind != STREAM_HT_9_7 && kind != STREAM_ROI;
+    return kind != STREAM_9_7 && kind != STREAM_HT_9_7 && kind != STREAM_ROI && kind != STREAM_DEEP_9_7;
 }
 
 /* Edges, a ramp and noise. */
@@ -106,6 +110,18 @@ static inline void choose_stream(stream_kind kind, j2k_encode_options *o) {
         o->roi_component = 1;
         o->roi_shift = 7;
         o->progression = J2K_RPCL;
+        break;
+    case STREAM_DEEP:
+        o->tile_width = o->tile_height = 32;
+        o->plt = o->tlm = true;
+        o->colour_transform = 1;
+        break;
+    case STREAM_DEEP_9_7:
+        o->plt = true;
+        o->irreversible = 1;
+        o->colour_transform = 1;
+        o->num_precincts = 1;
+        o->precinct_width[0] = o->precinct_height[0] = 16;
         break;
     default:
         o->colour_transform = 0;
@@ -232,17 +248,16 @@ static inline stream with_packed_headers(const stream *in, bool main_header) {
 /* Freed by the caller with stream_free. */
 static inline stream make_stream(j2k_context *context, stream_kind kind) {
     enum { MOST = STREAM_WIDTH * STREAM_HEIGHT };
-    static int16_t samples[STREAM_COMPONENTS][MOST];
+    static int32_t samples[STREAM_COMPONENTS][MOST];
     j2k_component views[STREAM_COMPONENTS];
-    unsigned depth = kind == STREAM_16_BIT ? 16 : 8;
+    unsigned depth = kind == STREAM_16_BIT ? 16 : kind >= STREAM_DEEP ? 30 : 8;
     for (unsigned c = 0; c < STREAM_COMPONENTS; c++) {
         unsigned step = kind == STREAM_SUBSAMPLED && c ? 2 : 1;
         uint32_t width = (STREAM_WIDTH + step - 1) / step, height = (STREAM_HEIGHT + step - 1) / step;
         for (uint32_t i = 0; i < width * height; i++)
-            samples[c][i] =
-                (int16_t)(stream_sample(c, i % width, i / width, depth) - (depth == 16 ? 32768 : 0));
-        views[c] =
-            (j2k_component){.data = samples[c], .row_stride = 2 * width, .sample_step = 2, .type = J2K_INT16};
+            samples[c][i] = stream_sample(c, i % width, i / width, depth) - (depth == 16 ? 32768 : 0);
+        views[c] = (j2k_component){
+            .data = samples[c], .row_stride = 4 * (ptrdiff_t)width, .sample_step = 4, .type = J2K_INT32};
         views[c].is_signed = depth == 16;
         views[c].depth = (uint8_t)depth;
         views[c].dx = views[c].dy = step;
