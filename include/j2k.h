@@ -347,6 +347,46 @@ J2K_API j2k_status j2k_read_header(j2k_context *context, const void *data, size_
 J2K_API j2k_status j2k_decode(j2k_context *context, const void *data, size_t size,
                               const j2k_decode_options *options, const j2k_image *image);
 
+/* ---- transcoding
+ * ------------------------------------------------------------------------------------------------ */
+
+/* Every field keeps what the stream has when it is negative, which is the default. */
+typedef struct j2k_transcode_options {
+    size_t struct_size;
+    int ht;              /* 1: to high-throughput coding (T.814), 0: to the block coding of Part 1 */
+    int codeblock_style; /* of Part 1 code-blocks: OR of j2k_codeblock_style, but J2K_STYLE_HT is not possible
+                            and J2K_STYLE_CAUSAL always stays as it is; code-blocks that come from HT have
+                            none by default */
+    int progression;     /* a j2k_progression; progression changes (POC) are then dropped */
+    int format;   /* a j2k_format; JP2 and JPH keep all boxes of either, and make each other's type where the
+                     block coding needs it (negative) */
+    int sop, eph; /* 0 or 1: SOP / EPH markers */
+    int plt, tlm; /* 0 or 1: PLT / TLM markers; those of the tile-parts written */
+    bool merge_layers; /* one layer of all; code-blocks that change to or from HT always come to this */
+    char tile_parts; /* new tile-part at each 'R'esolution, 'L'ayer or 'C'omponent; 0 (default): one a tile */
+    bool tolerant;   /* transcode what is there of truncated or damaged data, with a warning; default false */
+    uint64_t max_pixels, max_memory; /* limits and their defaults are those of j2k_decode_options */
+    uint32_t max_components, max_tiles;
+    uint64_t max_incomplete;
+} j2k_transcode_options;
+
+J2K_API void j2k_transcode_options_init(j2k_transcode_options *options);
+
+/* Rewrite a codestream or JP2/JPH file without decoding it to samples: what is decoded from the result is bit
+ * for bit the same, with any decoder. Where block coding and layers stay as they are, packets are moved as
+ * they are; otherwise code-blocks are decoded to their quantised coefficients and coded again, to the very
+ * coding pass with which each ends (T.814 7, T.800 annex D). Quantisation, tiles, precincts, code-block
+ * sizes, regions of interest, comments and boxes stay; packed packet headers (PPM, PPT) are put back into the
+ * packets; a profile in Rsiz is dropped where it might no longer be true.
+ *
+ * Writes into out[0 .. capacity) and sets *out_size to the byte count, also when that exceeds the capacity
+ * (then the status is BUFFER and `out` is undefined). options may be NULL. Errors: ARGUMENT, MEMORY, BUFFER,
+ * TRUNCATED, CORRUPT, UNSUPPORTED, LIMIT. Output bytes do not depend on the number of threads or on the
+ * instruction set. */
+J2K_API j2k_status j2k_transcode(j2k_context *context, const void *data, size_t size,
+                                 const j2k_transcode_options *options, void *out, size_t capacity,
+                                 size_t *out_size);
+
 #ifdef __cplusplus
 }
 #endif

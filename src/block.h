@@ -88,6 +88,9 @@ typedef struct decode_job {
     /* result: false when the data contradict themselves (wrong segmentation symbol, predictable termination
      * violated, more passes than bit-planes); what was decoded up to there is stored all the same */
     bool sound;
+    /* result: the coding passes that the samples show. Of an HT code-block they are numbered as in Part 1,
+     * all bit-planes down to that of the cleanup pass counting as coded. */
+    uint16_t decoded_passes;
 } decode_job;
 
 /* The integers between block coder and quantiser. Encoder: magnitudes carry `fraction_bits` bits below the

@@ -155,11 +155,29 @@ void j2k_patch_u32(byte_sink *sink, size_t offset, uint32_t value);
 void j2k_patch_u16(byte_sink *sink, size_t offset, unsigned value);
 
 /* SOC, SIZ, CAP (when cs->has_cap or a component is HT; bit 14 of Rsiz is then set), COD, COC (components
- * that differ from component 0), QCD, QCC, RGN, POC, COM (comment NULL or "": none). */
+ * that differ from component 0), QCD, QCC, RGN, POC (at most J2K_MAX_CHANGES), COM (comment NULL or "":
+ * none).
+ */
 void j2k_write_main_header(byte_sink *sink, const codestream *cs, const char *comment);
 
 /* COM segments with Latin-1 text, as many as its length needs; NULL or "": none. */
 void j2k_write_com(byte_sink *sink, const char *text);
+
+/* Ccap15 (T.814 table A.3) of a stream whose HT code-blocks have one HT set each; tiles: NULL, or the headers
+ * of all tiles. */
+enum {
+    CAP_HTDECLARED = 2 << 14, /* some tile-components are HT, others are not */
+    CAP_RGN = 1 << 12,
+    CAP_HETEROGENEOUS = 1 << 11, /* tiles differ */
+    CAP_HTIRV = 1 << 5,          /* the 9/7 is used */
+    CAP_MAGB = 31                /* bound of magnitude bits */
+};
+uint16_t j2k_ht_capabilities(const codestream *cs, const tile_header *tiles);
+
+/* What the styles of a tile say that those of the main header do not: COD and COC, QCD and QCC, RGN, POC
+ * (when its changes are not the main header's own array). */
+enum { J2K_MAX_CHANGES = (65535 - 2) / 9 };
+void j2k_write_tile_header(byte_sink *sink, const codestream *cs, const tile_header *tile);
 
 /* TLM segments with room for num_parts tile-parts, right behind the main header; returns the offset of the
  * first one. num_parts must not exceed J2K_MAX_TLM_PARTS. j2k_patch_tlm enters tile-part `index` (in
@@ -177,6 +195,7 @@ size_t j2k_write_sot(byte_sink *sink, uint32_t tile, uint32_t part, uint32_t num
  * with nothing written, when they need more than the 256 segments there may be. */
 bool j2k_write_plt(byte_sink *sink, const uint32_t *lengths, size_t count);
 void j2k_write_sod(byte_sink *sink);
+void j2k_write_sop(byte_sink *sink, uint32_t number);
 void j2k_write_eoc(byte_sink *sink);
 
 #endif

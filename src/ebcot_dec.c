@@ -243,7 +243,8 @@ static void assemble_wide(block_state *b, const ebcot_dec_kernels *kernels, unsi
 }
 
 void j2k_block_finish(block_state *b, const ebcot_dec_kernels *kernels, const dsp_kernels *dsp) {
-    const decode_job *job = b->job;
+    decode_job *job = b->job;
+    job->decoded_passes = (uint16_t)b->pass;
     if (b->pass == 0) {
         j2k_zero_block(&job->sink);
         return;

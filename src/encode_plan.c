@@ -493,21 +493,7 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
     return J2K_OK;
 }
 
-/* Ccap15 (T.814 table A.3): HTONLY, at most one HT set a code-block, no changes between tiles; RGN, 9/7, and
- * MAGB, the bound on magnitude bits. */
 void j2k_encode_capabilities(encoder *e) {
-    enum { CAP_RGN = 1 << 12, CAP_HTIRV = 1 << 5 };
-    unsigned planes = 8, caps = 0;
-    if (!(e->options.codeblock_style & J2K_STYLE_HT))
-        return;
-    for (uint32_t c = 0; c < e->cs.siz.num_components; c++) {
-        const component_style *style = &e->cs.components[c];
-        caps |= style->roi_shift ? CAP_RGN : 0;
-        for (unsigned i = 0; i <= 3u * style->coding.levels; i++)
-            planes =
-                max_u32(planes, style->quant.guard_bits + style->quant.exponent[i] + style->roi_shift - 1u);
-    }
-    caps |= e->irreversible ? CAP_HTIRV : 0;
-    caps |= planes < 28 ? planes - 8 : planes < 72 ? 19 + (planes - 27 + 3) / 4 : 31;
-    e->cs.ccap15 = (uint16_t)caps;
+    if (e->options.codeblock_style & J2K_STYLE_HT)
+        e->cs.ccap15 = j2k_ht_capabilities(&e->cs, NULL);
 }

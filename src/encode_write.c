@@ -1,135 +1,25 @@
-/* The encoder's last stage: boxes, headers, tile-parts, packets.
+/* The encoder's last stage: boxes around the codestream.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "encode.h"
 #include "jp2.h"
-#include "packet.h"
-
-/* How a tile's packets fall into tile-parts, and how long they are. What stands in front of the packets
- * (TNsot, PLT, TLM) says it, so that it has to be known first: from a run that only counts. */
-typedef struct tile_plan {
-    uint32_t num_packets;
-    uint32_t num_parts;
-    uint32_t part_start[256]; /* first packet of every part, and the end */
-    uint32_t *lengths;        /* of the packets; only with PLT */
-} tile_plan;
-
-enum { MAX_TILE_PARTS = 255 }; /* TNsot is one byte */
-
-static uint32_t division_key(char tile_parts, packet_id id) {
-    return tile_parts == 'R'   ? id.resolution
-           : tile_parts == 'L' ? id.layer
-           : tile_parts == 'C' ? id.component
-                               : 0;
-}
-
-static packet_iterator *begin_packets(const encoder *e, tile *t) {
-    j2k_arena_reset(&e->context->scratch);
-    packet_iterator *it = j2k_packets_begin(t, &e->cs.siz, &e->context->scratch);
-    if (it)
-        j2k_packets_prepare(t);
-    return it;
-}
-
-/* A new tile-part begins where the key changes, until the number of parts that a header can count is used up.
- */
-static j2k_status plan_parts(const encoder *e, tile *t, tile_plan *plan) {
-    *plan = (tile_plan){.num_parts = 1};
-    packet_iterator *it = begin_packets(e, t);
-    RETURN_IF(!it, J2K_ERROR_MEMORY);
-    packet_id id;
-    uint32_t key = 0;
-    for (; j2k_packets_next(it, &id); plan->num_packets++) {
-        uint32_t k = division_key(e->options.tile_parts, id);
-        if (plan->num_packets && k != key && plan->num_parts < MAX_TILE_PARTS)
-            plan->part_start[plan->num_parts++] = plan->num_packets;
-        key = k;
-    }
-    plan->part_start[plan->num_parts] = plan->num_packets;
-    return J2K_OK;
-}
-
-/* Lengths of the packets; while the layers are not known yet, a bound on them. */
-static j2k_status plan_lengths(const encoder *e, tile *t, bool known, tile_plan *plan) {
-    plan->lengths = ARENA_ALLOC(&e->context->work, uint32_t, plan->num_packets);
-    packet_iterator *it = begin_packets(e, t);
-    RETURN_IF(!plan->lengths || !it, J2K_ERROR_MEMORY);
-    packet_id id;
-    byte_sink counter = {NULL, 0, 0};
-    for (uint32_t n = 0; j2k_packets_next(it, &id); n++) {
-        size_t before = counter.size;
-        if (known)
-            TRY(j2k_packet_write(t, id, &counter, n));
-        plan->lengths[n] =
-            known ? (uint32_t)(counter.size - before) : min_u32((uint32_t)e->raw_bytes, 0x0FFFFFFF);
-    }
-    return J2K_OK;
-}
-
-/* SOT, PLT, SOD. */
-static j2k_status begin_part(encoder *e, const tile *t, const tile_plan *plan, uint32_t part, byte_sink *sink,
-                             size_t *sot) {
-    *sot = j2k_write_sot(sink, t->index, part, plan->num_parts);
-    uint32_t first = plan->part_start[part];
-    if (e->options.plt && !j2k_write_plt(sink, plan->lengths + first, plan->part_start[part + 1] - first))
-        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED, "tile %u has too many packets for PLT",
-                        t->index);
-    j2k_write_sod(sink);
-    return J2K_OK;
-}
-
-/* Where the lengths of tile-parts go. */
-typedef struct tlm_writer {
-    size_t offset;
-    uint32_t next;
-} tlm_writer;
-
-static void end_part(encoder *e, const tile *t, byte_sink *sink, size_t sot, tlm_writer *tlm) {
-    j2k_end_tile_part(sink, sot);
-    if (e->options.tlm)
-        j2k_patch_tlm(sink, tlm->offset, tlm->next++, t->index, (uint32_t)(sink->size - sot));
-}
-
-static j2k_status write_tile(encoder *e, tile *t, const tile_plan *plan, byte_sink *sink, bool packets,
-                             tlm_writer *tlm) {
-    packet_iterator *it = begin_packets(e, t);
-    RETURN_IF(!it, J2K_ERROR_MEMORY);
-    packet_id id;
-    for (uint32_t part = 0, n = 0; part < plan->num_parts; part++) {
-        size_t sot;
-        TRY(begin_part(e, t, plan, part, sink, &sot));
-        for (; packets && n < plan->part_start[part + 1] && j2k_packets_next(it, &id); n++)
-            TRY(j2k_packet_write(t, id, sink, n));
-        end_part(e, t, sink, sot, tlm);
-    }
-    return J2K_OK;
-}
+#include "stream_write.h"
 
 j2k_status j2k_encode_write(encoder *e, byte_sink *sink, bool packets) {
-    tile_plan *plans = ARENA_ALLOC(&e->context->work, tile_plan, e->num_tiles);
-    RETURN_IF(!plans, J2K_ERROR_MEMORY);
-    uint32_t parts = 0;
-    for (uint32_t i = 0; i < e->num_tiles; i++) {
-        TRY(plan_parts(e, &e->tiles[i], &plans[i]));
-        if (e->options.plt)
-            TRY(plan_lengths(e, &e->tiles[i], packets, &plans[i]));
-        parts += plans[i].num_parts;
-    }
+    stream_writer w = {.context = e->context,
+                       .cs = &e->cs,
+                       .tiles = e->tiles,
+                       .num_tiles = e->num_tiles,
+                       .tile_parts = e->options.tile_parts,
+                       .plt = e->options.plt,
+                       .tlm = e->options.tlm,
+                       .comment = e->options.comment,
+                       .note = e->options.note,
+                       .packet_bound = min_u32((uint32_t)e->raw_bytes, 0x0FFFFFFF)};
     bool boxes = e->options.format != J2K_FORMAT_CODESTREAM;
     size_t jp2c = 0;
     if (boxes)
         jp2c = j2k_jp2_begin(sink, &e->cs, e->options.format, e->image->colour_space);
-    j2k_write_main_header(sink, &e->cs, e->options.comment);
-    j2k_write_com(sink, e->options.note);
-    tlm_writer tlm = {0, 0};
-    if (e->options.tlm) {
-        if (parts > J2K_MAX_TLM_PARTS)
-            return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED, "%u tile-parts are too many for TLM",
-                            parts);
-        tlm.offset = j2k_write_tlm(sink, parts);
-    }
-    for (uint32_t i = 0; i < e->num_tiles; i++)
-        TRY(write_tile(e, &e->tiles[i], &plans[i], sink, packets, &tlm));
-    j2k_write_eoc(sink);
+    TRY(j2k_stream_write(&w, sink, packets));
     if (boxes)
         j2k_jp2_end(sink, jp2c);
     return J2K_OK;

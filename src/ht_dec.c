@@ -490,6 +490,7 @@ static bool find_set(ht_decoder *d, const decode_job *job, ht_set *set) {
 /* Find what to decode of a job; a block without anything is stored as zeros. */
 static j2k_status prepare_block(ht_decoder *d, decode_job *job, ht_set *set, bool *found) {
     job->sound = find_set(d, job, set);
+    job->decoded_passes = 0;
     *found = set->cleanup_size != 0;
     if (!*found)
         j2k_zero_block(&job->sink);
@@ -500,13 +501,16 @@ static j2k_status prepare_block(ht_decoder *d, decode_job *job, ht_set *set, boo
 /* What is left to do when the cleanup pass is decoded. */
 static void finish_block(ht_decoder *d, decode_job *job, const ht_set *set, bool sound, int32_t *samples,
                          size_t stride) {
+    job->decoded_passes = (uint16_t)(3 * (job->num_bitplanes - 1u - set->plane) + 1);
     if (!sound) {
         job->sound = false;
     } else if (set->refinements) {
-        if (set->plane == 0) /* no bit-plane is left to refine */
+        if (set->plane == 0) { /* no bit-plane is left to refine */
             job->sound = false;
-        else
+        } else {
             decode_refinement(d, set, job, samples, stride);
+            job->decoded_passes = (uint16_t)(job->decoded_passes + set->refinements);
+        }
     }
     j2k_dequantise_block(d->dsp, &job->sink, samples, (ptrdiff_t)stride);
 }

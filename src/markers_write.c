@@ -82,6 +82,34 @@ static void write_cap(byte_sink *sink, const codestream *cs) {
     j2k_put_u16(sink, cs->ccap15);
 }
 
+/* The parameter of table A.3 for so many magnitude bits. */
+static unsigned magnitude_bound(unsigned bits) {
+    return bits < 28 ? (bits > 8 ? bits - 8 : 0) : bits < 72 ? 19 + (bits - 27 + 3) / 4 : 31;
+}
+
+uint16_t j2k_ht_capabilities(const codestream *cs, const tile_header *tiles) {
+    unsigned bits = 0, caps = 0, others = 0;
+    uint32_t num_tiles = tiles ? cs->siz.tiles_x * cs->siz.tiles_y : 0;
+    for (uint32_t i = 0; i <= num_tiles; i++) {
+        const component_style *styles = i < num_tiles ? tiles[i].components : cs->components;
+        if (i < num_tiles && styles == cs->components)
+            continue;
+        caps |= i < num_tiles ? CAP_HETEROGENEOUS : 0;
+        for (uint32_t c = 0; c < cs->siz.num_components; c++) {
+            const component_style *style = &styles[c];
+            bool is_coded_ht = style->coding.codeblock_style & J2K_STYLE_HT;
+            others += !is_coded_ht;
+            if (!is_coded_ht)
+                continue;
+            caps |= style->roi_shift ? CAP_RGN : 0;
+            caps |= style->coding.reversible ? 0 : CAP_HTIRV;
+            for (unsigned b = 0; b <= 3u * style->coding.levels; b++)
+                bits = max_u32(bits, style->quant.guard_bits + style->quant.exponent[b] + style->roi_shift);
+        }
+    }
+    return (uint16_t)(caps | (others ? CAP_HTDECLARED : 0) | magnitude_bound(bits ? bits - 1 : 0));
+}
+
 static unsigned coding_size(const coding_style *coding) {
     return 5u + (coding->user_precincts ? coding->levels + 1u : 0);
 }
@@ -183,16 +211,12 @@ static void write_qcd(byte_sink *sink, const codestream *cs) {
     }
 }
 
-static void write_rgn(byte_sink *sink, const codestream *cs) {
-    for (uint32_t c = 0; c < cs->siz.num_components; c++) {
-        if (!cs->components[c].roi_shift)
-            continue;
-        j2k_put_u16(sink, MARKER_RGN);
-        j2k_put_u16(sink, 4 + component_field(cs));
-        put_component(sink, cs, c);
-        j2k_put_u8(sink, 0); /* Srgn: implicit, Maxshift */
-        j2k_put_u8(sink, cs->components[c].roi_shift);
-    }
+static void write_rgn(byte_sink *sink, const codestream *cs, uint32_t component) {
+    j2k_put_u16(sink, MARKER_RGN);
+    j2k_put_u16(sink, 4 + component_field(cs));
+    put_component(sink, cs, component);
+    j2k_put_u8(sink, 0); /* Srgn: implicit, Maxshift */
+    j2k_put_u8(sink, cs->components[component].roi_shift);
 }
 
 /* A.6.6. One entry has 7 bytes, or 9 when component numbers take two; CEpoc 0 means 256 in one byte. */
@@ -234,9 +258,36 @@ void j2k_write_main_header(byte_sink *sink, const codestream *cs, const char *co
         write_cap(sink, cs);
     write_cod(sink, cs);
     write_qcd(sink, cs);
-    write_rgn(sink, cs);
+    for (uint32_t c = 0; c < cs->siz.num_components; c++)
+        if (cs->components[c].roi_shift)
+            write_rgn(sink, cs, c);
     write_poc(sink, cs);
     j2k_write_com(sink, comment);
+}
+
+static bool same_tile_style(const tile_style *a, const tile_style *b) {
+    return a->order == b->order && a->num_layers == b->num_layers &&
+           a->colour_transform == b->colour_transform && a->sop == b->sop && a->eph == b->eph;
+}
+
+void j2k_write_tile_header(byte_sink *sink, const codestream *cs, const tile_header *tile) {
+    codestream own = *cs;
+    own.style = tile->style;
+    own.components = tile->components;
+    bool coding = !same_tile_style(&own.style, &cs->style), quant = false;
+    for (uint32_t c = 0; c < cs->siz.num_components; c++) {
+        coding = coding || !same_coding(&own.components[c].coding, &cs->components[c].coding);
+        quant = quant || !same_quant(&own.components[c], &cs->components[c]);
+    }
+    if (coding)
+        write_cod(sink, &own);
+    if (quant)
+        write_qcd(sink, &own);
+    for (uint32_t c = 0; c < cs->siz.num_components; c++)
+        if (own.components[c].roi_shift != cs->components[c].roi_shift)
+            write_rgn(sink, &own, c);
+    if (own.style.changes != cs->style.changes)
+        write_poc(sink, &own);
 }
 
 /* ---- TLM, PLT ---- */
@@ -327,6 +378,12 @@ void j2k_end_tile_part(byte_sink *sink, size_t sot_offset) {
     size_t length = sink->size - sot_offset;
     /* Psot 0 means "up to EOC", which a tile-part beyond 4 GiB can only be when it is the last one. */
     j2k_patch_u32(sink, sot_offset + 6, length > UINT32_MAX ? 0 : (uint32_t)length);
+}
+
+void j2k_write_sop(byte_sink *sink, uint32_t number) {
+    j2k_put_u16(sink, MARKER_SOP);
+    j2k_put_u16(sink, 4);
+    j2k_put_u16(sink, number & 0xFFFF);
 }
 
 void j2k_write_eoc(byte_sink *sink) {

@@ -18,6 +18,30 @@
 j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz *siz, uint32_t max_layers,
                             bool tolerant, arena *memory, bool *complete, diagnostics *diag);
 
+/* What a transcoder wants to know of the packets read. */
+typedef struct packet_record { /* a packet as it is in the data, without SOP and EPH */
+    packet_id id;
+    byte_span header, body;
+} packet_record;
+
+typedef struct pass_record { /* what a code-block has when a layer brought something for it */
+    codeblock *block;
+    uint32_t layer;
+    uint16_t num_passes;
+} pass_record;
+
+typedef struct packet_log {
+    bool want_packets, want_passes;
+    packet_record *packets;
+    pass_record *passes;
+    size_t num_packets, max_packets, num_passes, max_passes;
+} packet_log;
+
+/* The same as j2k_packets_read for all layers, and enter into the log what it wants, in codestream order. Its
+ * arrays grow in `memory`. */
+j2k_status j2k_packets_read_logged(tile *t, const tile_header *header, const image_siz *siz, bool tolerant,
+                                   packet_log *log, arena *memory, bool *complete, diagnostics *diag);
+
 /* Encoder. Write packet `id`; codeblock.u.enc.layer_passes says what belongs to it. With a capacity of 0 only
  * the size is counted (headers exactly, bodies by their lengths). Needs precincts opened and
  * j2k_packets_prepare called before the first packet of each run over the tile. MEMORY is the only error. */

@@ -42,6 +42,7 @@ typedef struct packet_reader {
     codeword_segment *segments;
     size_t num_chunks, num_segments;
     uint32_t end_resolution, end_component; /* no packet beyond them is wanted */
+    packet_log *log;                        /* NULL: nobody wants one */
 } packet_reader;
 
 /* Message for an error in the current packet. */
@@ -95,7 +96,7 @@ static void skip_finished_parts(packet_reader *r) {
         r->end = part->size ? part->data + part->size : part->data;
         r->lengths = NULL;
         const byte_span *plt =
-            r->header->packet_lengths ? r->header->packet_lengths + r->next_part - 1 : NULL;
+            r->header->packet_lengths && !r->log ? r->header->packet_lengths + r->next_part - 1 : NULL;
         if (plt && plt->size && !r->packed && j2k_plt_fits(*plt, part->size)) {
             r->lengths = plt->data;
             r->lengths_end = plt->data + plt->size;
@@ -330,6 +331,41 @@ static j2k_status read_header(packet_reader *r, resolution *res, const component
     return J2K_OK;
 }
 
+/* ---- log ---- */
+
+/* Room for one more element of a growing array, or NULL. */
+static void *grow(const packet_reader *r, void *array, size_t element, size_t count, size_t *capacity) {
+    if (count < *capacity)
+        return array;
+    size_t larger = *capacity ? 2 * *capacity : 256;
+    void *grown = j2k_arena_alloc(r->memory, larger, element);
+    if (grown && count)
+        memcpy(grown, array, count * element);
+    *capacity = grown ? larger : *capacity;
+    return grown;
+}
+
+static j2k_status log_packet(const packet_reader *r, byte_span header, byte_span body) {
+    packet_log *log = r->log;
+    if (!log || !log->want_packets)
+        return J2K_OK;
+    log->packets = grow(r, log->packets, sizeof *log->packets, log->num_packets, &log->max_packets);
+    RETURN_IF(!log->packets, out_of_memory(r));
+    log->packets[log->num_packets++] = (packet_record){r->id, header, body};
+    return J2K_OK;
+}
+
+/* What code-block c->block has with this contribution. */
+static j2k_status log_passes(const packet_reader *r, const contribution *c) {
+    packet_log *log = r->log;
+    if (!log || !log->want_passes)
+        return J2K_OK;
+    log->passes = grow(r, log->passes, sizeof *log->passes, log->num_passes, &log->max_passes);
+    RETURN_IF(!log->passes, out_of_memory(r));
+    log->passes[log->num_passes++] = (pass_record){c->block, r->id.layer, c->block->num_passes};
+    return J2K_OK;
+}
+
 /* ---- packet body ---- */
 
 enum { NODES_AT_ONCE = 256 };
@@ -370,6 +406,8 @@ static j2k_status keep(packet_reader *r, const contribution *c) {
     last->size += c->length;
     last->complete = c->complete;
     block->num_passes = (uint16_t)(block->num_passes + c->passes);
+    block->u.dec.num_bytes += c->length;
+    TRY(log_passes(r, c));
     if (c->length == 0)
         return J2K_OK;
     data_chunk *chunk = new_chunk(r);
@@ -377,6 +415,7 @@ static j2k_status keep(packet_reader *r, const contribution *c) {
     chunk->next = NULL;
     chunk->data = r->next;
     chunk->size = c->length;
+    chunk->num_passes = block->num_passes;
     if (block->u.dec.last_chunk)
         block->u.dec.last_chunk->next = chunk;
     else
@@ -429,14 +468,19 @@ static j2k_status read_packet(packet_reader *r) {
     TRY(skip_sop(r));
     if (r->packed ? r->packed_next == r->packed_end : r->next == r->end)
         return fail(r, J2K_ERROR_TRUNCATED, "the data end before it");
+    byte_span header = {r->packed ? r->packed_next : r->next, 0}, body = {NULL, 0};
     TRY(read_header(r, res, tc->style));
+    header.size = (size_t)((r->packed ? r->packed_next : r->next) - header.data);
+    header.size -= r->tile->style->eph ? 2 : 0;
+    body.data = r->next;
     TRY(read_body(r, wanted));
+    body.size = (size_t)(r->next - body.data);
     if (r->lengths && (size_t)(r->next - begin) != length) {
         if (r->tile->packets_skipped)
             return fail(r, J2K_ERROR_CORRUPT, "its length is not what PLT says");
         r->lengths = NULL;
     }
-    return J2K_OK;
+    return log_packet(r, header, body);
 }
 
 static void find_wanted_range(packet_reader *r) {
@@ -469,24 +513,36 @@ static bool rest_unwanted(const packet_reader *r) {
     }
 }
 
-j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz *siz, uint32_t max_layers,
-                            bool tolerant, arena *memory, bool *complete, diagnostics *diag) {
-    packet_reader r = {.tile = t, .header = header, .memory = memory, .diag = diag};
-    r.max_layers = max_layers ? max_layers : UINT32_MAX;
+static j2k_status read_packets(packet_reader *r, const image_siz *siz, bool tolerant, bool *complete) {
     *complete = true;
-    find_wanted_range(&r);
-    packet_iterator *it = j2k_packets_begin(t, siz, memory);
-    RETURN_IF(!it, out_of_memory(&r));
-    j2k_status status = open_packed_headers(&r);
-    for (; status == J2K_OK && j2k_packets_next(it, &r.id) && !rest_unwanted(&r); r.number++)
-        status = read_packet(&r);
-    if (status == J2K_OK && t->budget && t->budget->exceeded)
-        return fail(&r, J2K_ERROR_LIMIT, "more progression order changes than the stream's size warrants");
-    if (tolerant && !t->packets_skipped && (status == J2K_ERROR_TRUNCATED || status == J2K_ERROR_CORRUPT)) {
-        j2k_warn(diag, "%s", diag->message);
-        diag->message[0] = 0;
+    find_wanted_range(r);
+    packet_iterator *it = j2k_packets_begin(r->tile, siz, r->memory);
+    RETURN_IF(!it, out_of_memory(r));
+    j2k_status status = open_packed_headers(r);
+    for (; status == J2K_OK && j2k_packets_next(it, &r->id) && !rest_unwanted(r); r->number++)
+        status = read_packet(r);
+    if (status == J2K_OK && r->tile->budget && r->tile->budget->exceeded)
+        return fail(r, J2K_ERROR_LIMIT, "more progression order changes than the stream's size warrants");
+    if (tolerant && !r->tile->packets_skipped &&
+        (status == J2K_ERROR_TRUNCATED || status == J2K_ERROR_CORRUPT)) {
+        j2k_warn(r->diag, "%s", r->diag->message);
+        r->diag->message[0] = 0;
         *complete = false;
         return J2K_OK;
     }
     return status;
+}
+
+j2k_status j2k_packets_read(tile *t, const tile_header *header, const image_siz *siz, uint32_t max_layers,
+                            bool tolerant, arena *memory, bool *complete, diagnostics *diag) {
+    packet_reader r = {.tile = t, .header = header, .memory = memory, .diag = diag};
+    r.max_layers = max_layers ? max_layers : UINT32_MAX;
+    return read_packets(&r, siz, tolerant, complete);
+}
+
+j2k_status j2k_packets_read_logged(tile *t, const tile_header *header, const image_siz *siz, bool tolerant,
+                                   packet_log *log, arena *memory, bool *complete, diagnostics *diag) {
+    packet_reader r = {
+        .tile = t, .header = header, .memory = memory, .diag = diag, .max_layers = UINT32_MAX, .log = log};
+    return read_packets(&r, siz, tolerant, complete);
 }

@@ -92,7 +92,7 @@ static void put_block(bit_writer *bits, precinct *p, uint32_t index, unsigned st
 static bool packet_empty(const resolution *res, packet_id id) {
     for (unsigned b = 0; b < res->num_bands; b++) {
         const precinct *p = res->bands[b].precincts[id.precinct];
-        for (uint32_t i = 0; i < p->blocks_wide * p->blocks_high; i++)
+        for (uint32_t i = 0; p && i < p->blocks_wide * p->blocks_high; i++)
             if (passes_through(&p->blocks[i], id.layer) > passes_before(&p->blocks[i], id.layer))
                 return false;
     }
@@ -129,11 +129,8 @@ j2k_status j2k_packet_write(tile *t, packet_id id, byte_sink *sink, uint32_t pac
     const tile_component *tc = &t->components[id.component];
     const resolution *res = &tc->resolutions[id.resolution];
     bool empty = packet_empty(res, id);
-    if (t->style->sop) {
-        j2k_put_u16(sink, MARKER_SOP);
-        j2k_put_u16(sink, 4);
-        j2k_put_u16(sink, packet_number & 0xFFFF);
-    }
+    if (t->style->sop)
+        j2k_write_sop(sink, packet_number);
     put_header(sink, res, id, tc->style->coding.codeblock_style, empty);
     if (t->style->eph)
         j2k_put_u16(sink, MARKER_EPH);
@@ -164,7 +161,8 @@ void j2k_packets_prepare(tile *t) {
             resolution *res = &t->components[c].resolutions[r];
             for (unsigned b = 0; b < res->num_bands; b++)
                 for (size_t p = 0; p < (size_t)res->num_precincts_x * res->num_precincts_y; p++)
-                    prepare_precinct(res->bands[b].precincts[p], t->style->num_layers);
+                    if (res->bands[b].precincts[p])
+                        prepare_precinct(res->bands[b].precincts[p], t->style->num_layers);
         }
     }
 }

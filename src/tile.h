@@ -36,6 +36,7 @@ typedef struct data_chunk {
     struct data_chunk *next;
     const uint8_t *data;
     uint32_t size;
+    uint16_t num_passes; /* of the code-block, up to the end of this */
 } data_chunk;
 
 /* Decoder: a codeword segment, that is the passes up to a termination. Without BYPASS and TERMALL a
@@ -67,6 +68,7 @@ typedef struct codeblock {
         struct { /* decoder */
             data_chunk *first_chunk, *last_chunk;
             codeword_segment *first_segment, *last_segment;
+            uint32_t num_bytes; /* in all chunks */
         } dec;
     } u;
 } codeblock;

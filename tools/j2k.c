@@ -1,6 +1,7 @@
 /* j2k: command-line JPEG 2000 encoder, decoder and header reader over include/j2k.h.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "image_file.h"
+#include "transcode.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@ static const char usage_text[] =
     "usage: j2k encode [OPTIONS] -o OUTPUT.{j2k,jp2,jph} INPUT...\n"
     "       j2k decode [OPTIONS] -o OUTPUT.{pgm,ppm,pgx,raw} INPUT\n"
     "       j2k info   [OPTIONS] INPUT\n"
+    "       j2k transcode [OPTIONS] INPUT OUTPUT     (j2k transcode --help)\n"
     "\n"
     "Images are PGM or PPM files (binary), one PGX file a component, or raw samples. \"-\" is standard input "
     "or output.\n"
@@ -773,6 +775,8 @@ int main(int argc, char **argv) {
     static const flag_name commands[] = {
         {"encode", COMMAND_ENCODE}, {"decode", COMMAND_DECODE}, {"info", COMMAND_INFO}, {NULL, 0}};
     uint32_t chosen;
+    if (argc > 1 && strcmp(argv[1], "transcode") == 0)
+        return transcode_main(argc - 2, argv + 2);
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage_text, stdout);

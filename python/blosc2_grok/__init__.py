@@ -18,6 +18,7 @@ from ._params import (
     params_defaults,
     set_params_defaults,
 )
+from ._transcode import transcode
 
 __version__ = lib.j2k_version().decode()
 libpath = get_libpath()
@@ -53,4 +54,5 @@ __all__ = [
     "set_params_defaults",
     "storage",
     "zeros",
+    "transcode",
 ]

@@ -204,7 +204,7 @@ static void bench(const char *name, unsigned repeats) {
             uint32_t size = e->passes[e->num_passes - 1].length;
             bytes += size;
             segments[n] = (codeword_segment){NULL, 1, true, size};
-            chunks[n] = (data_chunk){NULL, e->data, size};
+            chunks[n] = (data_chunk){NULL, e->data, size, 0};
             decodes[n] = (decode_job){.sink = {.data = malloc(4 * (size_t)e->width * e->height),
                                                .stride = e->width,
                                                .width = e->width,

@@ -163,7 +163,7 @@ static void case_job(ebcot_case *c, bool irreversible) {
         c->chunk_data[i] = malloc(part ? part : 1);
         memcpy(c->chunk_data[i], c->stream.data + at, part);
         c->chunks[i] =
-            (data_chunk){i == count - 1 ? NULL : &c->chunks[i + 1], c->chunk_data[i], (uint32_t)part};
+            (data_chunk){i == count - 1 ? NULL : &c->chunks[i + 1], c->chunk_data[i], (uint32_t)part, 0};
         at += part;
     }
     for (unsigned i = 0; i < c->stream.num_segments; i++) {

@@ -78,7 +78,7 @@ static inline void ht_case_segment(ht_case *c, unsigned index, unsigned passes, 
     if (size)
         memcpy(c->bytes[index], data, size);
     c->segments[index] = (codeword_segment){NULL, (uint16_t)passes, true, size};
-    c->chunks[index] = (data_chunk){NULL, c->bytes[index], size};
+    c->chunks[index] = (data_chunk){NULL, c->bytes[index], size, 0};
     if (index) {
         c->segments[0].next = &c->segments[1];
         c->chunks[0].next = &c->chunks[1];

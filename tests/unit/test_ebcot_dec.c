@@ -150,7 +150,7 @@ static void test_contradictions(fixture *f) {
     uint8_t *data = malloc(size);
     for (size_t i = 0; i < size; i++)
         data[i] = (uint8_t)pick(256);
-    data_chunk chunk = {NULL, data, (uint32_t)size};
+    data_chunk chunk = {NULL, data, (uint32_t)size, 0};
     codeword_segment segment = {NULL, MAX_PASSES, 164, (uint32_t)size};
     case_job(c, false);
     c->job.num_bitplanes = MAX_BITPLANES;
