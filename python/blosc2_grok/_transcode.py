@@ -21,7 +21,10 @@ class _Options(ctypes.Structure):
 
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
-        *((name, ctypes.c_int) for name in ("ht", "codeblock_style", "progression", "format", "sop", "eph", "plt", "tlm")),
+        *(
+            (name, ctypes.c_int)
+            for name in ("ht", "codeblock_style", "progression", "format", "sop", "eph", "plt", "tlm")
+        ),
         ("merge_layers", ctypes.c_bool),
         ("tile_parts", ctypes.c_char),
         ("tolerant", ctypes.c_bool),
@@ -128,7 +131,9 @@ def transcode(
         capacity = len(data) + len(data) // 4 + 4096
         while True:
             out, size = ctypes.create_string_buffer(capacity), ctypes.c_size_t()
-            status = lib.j2k_transcode(context, data, len(data), ctypes.byref(options), out, capacity, ctypes.byref(size))
+            status = lib.j2k_transcode(
+                context, data, len(data), ctypes.byref(options), out, capacity, ctypes.byref(size)
+            )
             if status != _ERROR_BUFFER:
                 break
             capacity = size.value

@@ -86,6 +86,15 @@ def encode(image: Image, threads: int = THREADS, **options) -> bytes:
         return out.read_bytes()
 
 
+def transcode(data: bytes, *arguments: str, threads: int = THREADS) -> bytes:
+    """Transcode; arguments are options of `j2k transcode`."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, result = Path(folder) / "in", Path(folder) / "out"
+        source.write_bytes(data)
+        run(["transcode", "--threads", str(threads), *arguments, str(source), str(result)])
+        return result.read_bytes()
+
+
 def info(data: bytes, *arguments: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in"
