@@ -158,7 +158,7 @@ static encode_job make_encode_job(const decode_job *from, const recoding *r) {
         .num_bitplanes = (uint8_t)r->planes,
     };
     if ((r->style & J2K_STYLE_HT) && r->last_kind == 1)
-        job.ht = (ht_choice){.sets = 1, .lowest = 1, .measure = true};
+        job.ht = (ht_choice){.sets = 1, .lowest = 1, .measure = true, .refine = true};
     return job;
 }
 
