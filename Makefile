@@ -27,7 +27,7 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c tests/kernels/*.c tests/hostile/*
 HEADERS := $(wildcard include/*.h include/compat/*.h src/*.h src/simd/*.h plugin/*.h tools/*.h tests/unit/*.h tests/kernels/*.h tests/hostile/*.h)
 C_FILES := $(wildcard src/*.c src/simd/*.c plugin/*.c tools/*.c tests/unit/*.c tests/kernels/*.c fuzz/*.c examples/*.c bench/*.c)
 H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
-PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
+PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py python/blosc2_grok/*/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
 .PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-build sanitize-unit sanitize-address sanitize-thread \
         sanitize-python fuzz fuzz-programs coverage bench lint format install clean distclean help

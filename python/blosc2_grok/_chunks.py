@@ -23,7 +23,7 @@ _STORED_RAW, _NOT_SPLIT, _USER_CODEC = (
 )  # flags: memcpyed, not split into bytes; codec in the upper three bits
 _EXTENDED, _FORMAT = 0x05, 5  # flags: the header is the long one; version of the format
 _SPECIAL_SHIFT, _SPECIAL_MASK = 4, 0x07  # flags of Blosc2: a chunk of one value
-_SPECIAL_ZERO, _SPECIAL_NAN, _SPECIAL_VALUE, _SPECIAL_UNINIT = 1, 2, 3, 4
+_SPECIAL_ZERO = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,10 @@ class ChunkReader:
     def _whole(self, number: int) -> bytes:
         get = getattr(self._schunk, "get_chunk", None) or self._lazy
         return get(number)
+
+    def size(self, number: int) -> int:
+        """Coded bytes of a chunk."""
+        return _parse(self._lazy(number) if self._lazy else self._whole(number)).cbytes
 
     def blocks(self, number: int) -> Iterator[Block]:
         """All blocks of a chunk, in order."""
@@ -211,3 +215,23 @@ def make_chunk(blocks: Sequence[bytes], *, typesize: int, blocksize: int, nbytes
     for block in blocks:
         parts += (struct.pack("<i", len(block)), block)
     return b"".join(parts)
+
+
+def zero_chunk(*, typesize: int, blocksize: int, nbytes: int) -> bytes:
+    """A Blosc2 chunk of zeros."""
+    special = _SPECIAL_ZERO << _SPECIAL_SHIFT
+    return _HEADER.pack(
+        _FORMAT,
+        1,
+        _EXTENDED,
+        typesize if typesize < 256 else 1,
+        nbytes,
+        blocksize,
+        _HEADER.size,
+        bytes(6),
+        0,
+        0,
+        bytes(6),
+        0,
+        special,
+    )

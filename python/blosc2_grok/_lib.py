@@ -72,6 +72,7 @@ def _load() -> ctypes.CDLL:
         "blosc2_grok_prepare_array": (ctypes.c_int, [text, ctypes.c_int, pointer, text, pointer, size, pointer, size]),
         "blosc2_grok_restore_floats": (ctypes.c_int, [pointer, size, pointer, size, size, pointer, pointer, size]),
         "j2k_version": (text, []),
+        "j2k_cpu_flags": (ctypes.c_uint, []),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
@@ -98,6 +99,15 @@ def _load_aliases() -> list[ctypes.CDLL]:
 
 lib = _load()
 _aliases = _load_aliases()
+
+
+_CPU_FLAGS = {1: "SSE4.1", 2: "AVX2", 4: "AVX-512", 8: "NEON"}
+
+
+def cpu_flags() -> list[str]:
+    """Names of the instruction sets of this processor that the library has code for."""
+    flags = lib.j2k_cpu_flags()
+    return [name for flag, name in _CPU_FLAGS.items() if flags & flag]
 
 
 def read_text(function: ctypes._NamedFuncPointer) -> str:

@@ -56,6 +56,10 @@ class _Stream:
     num_levels: int  # decompositions
 
 
+def _reopen(source: Any, num_threads: int) -> Array:
+    return open(source, num_threads=num_threads)
+
+
 def _ceil_shift(value: int, shift: int) -> int:
     return -(-value >> shift)
 
@@ -74,7 +78,7 @@ class Array:
         import numpy as np
 
         self._source = source
-        self._reader = ChunkReader(source)
+        self.reader = ChunkReader(source)
         self._num_threads = num_threads or os.cpu_count() or 1
         self.shape: tuple[int, ...] = tuple(source.shape)
         self.dtype = np.dtype(source.dtype)
@@ -84,6 +88,14 @@ class Array:
         self.size = int(np.prod(self.shape, dtype=np.int64))
         self.nbytes = self.size * self.dtype.itemsize
         self._stream_cache: _Stream | None = None
+
+    def __reduce__(self) -> Any:
+        """Arrays in files are pickled as their paths, others with all their data."""
+        schunk = getattr(self._source, "schunk", None)
+        if schunk is None:
+            return _reopen, (self._source, self._num_threads)
+        path = getattr(schunk, "urlpath", None)
+        return _reopen, (os.path.abspath(path) if path else self._source.to_cframe(), self._num_threads)
 
     def __repr__(self) -> str:
         return f"<blosc2_grok.Array shape={self.shape} dtype={self.dtype} chunks={self.chunks} blocks={self.blocks}>"
@@ -96,8 +108,25 @@ class Array:
     @property
     def attrs(self) -> dict[str, Any]:
         """A copy of the array's variable-length metadata."""
+        if isinstance(getattr(self._source, "attrs", None), dict):
+            return dict(self._source.attrs)
         vlmeta = getattr(getattr(self._source, "schunk", self._source), "vlmeta", None)
         return dict(vlmeta[:]) if vlmeta is not None and len(vlmeta) else {}
+
+    @property
+    def parameters(self) -> str | None:
+        """The coding parameters stored with the array, in their text form; None when there are none."""
+        meta = getattr(getattr(self._source, "schunk", None), "meta", {})
+        text = meta["jpeg2000"] if "jpeg2000" in meta else None
+        return text.decode("latin-1") if isinstance(text, bytes) else text
+
+    @property
+    def image_axes(self) -> int:
+        """How many of the last axes are one image: 2, 3 with colour, 1 without rows."""
+        stream = self._stream()
+        if stream is None:
+            return min(self.ndim, 2)
+        return self.ndim - (stream.x_axis if stream.y_axis is None else stream.y_axis)
 
     # ---- geometry ----
 
@@ -109,8 +138,8 @@ class Array:
         return self._stream_cache
 
     def _find_stream(self) -> _Stream | None:
-        for chunk in range(self._num_chunks()):
-            for block in self._reader.blocks(chunk):
+        for chunk in range(self.num_chunks):
+            for block in self.reader.blocks(chunk):
                 if block.is_stream:
                     return self._layout(describe(view(block.data)))
         return None
@@ -142,7 +171,8 @@ class Array:
             return None
         return _Stream(x_axis, y_axis, planes, channels, header["num_resolutions"] - 1)
 
-    def _num_chunks(self) -> int:
+    @property
+    def num_chunks(self) -> int:
         count = 1
         for length, chunk in zip(self.shape, self.chunks, strict=True):
             count *= -(-length // chunk) if chunk else 0
@@ -269,7 +299,7 @@ class Array:
                 for index, count in zip(block_index, grid, strict=True):
                     block_number = block_number * count + index
                 numbers.append(block_number)
-            blocks = self._reader.some_blocks(number, numbers)
+            blocks = self.reader.some_blocks(number, numbers)
             for block_index, block in zip(touched, blocks, strict=True):
                 start = [o + i * b for o, i, b in zip(origin, block_index, self.blocks, strict=True)]
                 stop = [

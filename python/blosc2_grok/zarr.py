@@ -24,6 +24,7 @@ from zarr.abc.codec import ArrayBytesCodec
 from ._codec import encode
 from ._decode import decode, describe, view
 from ._open import as_dtype
+from ._pipeline import plain
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,16 +37,6 @@ __all__ = ["ImagecodecsJpeg2k", "Jpeg2000", "NumcodecsJpeg2000"]
 
 def _json_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters as JSON has them, so that they can be stored with the array."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.generic):
-            return value.item()
-        if isinstance(value, (np.ndarray, list, tuple)):
-            return [plain(item) for item in value]
-        if hasattr(value, "value"):  # an enum
-            return plain(value.value)
-        return value
-
     parameters = {name: plain(value) for name, value in parameters.items()}
     json.dumps(parameters)
     return parameters

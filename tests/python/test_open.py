@@ -202,7 +202,7 @@ def test_only_the_blocks_asked_for_are_read(stack, tmp_path, monkeypatch):
     store(stack, (4, 512, 768), (1, 512, 768), urlpath=str(path), mode="w")
     opened = blosc2_grok.open(path)
     expected = opened[2, 5:50]
-    monkeypatch.setattr(type(opened._reader), "_whole", lambda *_: pytest.fail("a whole chunk was read"))
+    monkeypatch.setattr(type(opened.reader), "_whole", lambda *_: pytest.fail("a whole chunk was read"))
     np.testing.assert_array_equal(opened[2, 5:50], expected)
 
 
