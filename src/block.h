@@ -79,10 +79,11 @@ typedef struct decode_job {
     block_sink sink;
     uint16_t width, height;
     uint8_t orientation, style;
-    uint8_t num_bitplanes; /* magnitude bit-planes of the block: Mb + ROI shift - zero_bitplanes, at most
-                              MAX_WIDE_BITPLANES */
-    uint16_t num_passes;   /* 0: the block is all zero */
-    uint32_t data_size;    /* bytes in all chunks */
+    uint8_t num_bitplanes;  /* magnitude bit-planes of the block: Mb + ROI shift - zero_bitplanes, at most
+                               MAX_WIDE_BITPLANES */
+    uint8_t most_bitplanes; /* HT: bits that a sample may have, Mb + ROI shift; 0: as MAX_BITPLANES */
+    uint16_t num_passes;    /* 0: the block is all zero */
+    uint32_t data_size;     /* bytes in all chunks */
     const data_chunk *chunks;
     const codeword_segment *segments;
     /* result: false when the data contradict themselves (wrong segmentation symbol, predictable termination

@@ -223,6 +223,7 @@ static decode_job make_decode_job(const block_ref *ref, rect stored) {
         .style = (uint8_t)codeblock_style(cb, style->coding.codeblock_style),
         .num_bitplanes =
             (uint8_t)(cb->num_passes && planes > cb->zero_bitplanes ? planes - cb->zero_bitplanes : 0),
+        .most_bitplanes = (uint8_t)planes,
         .num_passes = cb->num_passes,
         .data_size = size,
         .chunks = cb->u.dec.first_chunk,

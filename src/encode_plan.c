@@ -451,7 +451,7 @@ static void plan_ht(encoder *e, bool everything) {
     e->tuned = -1;
     e->ht_by_step = e->ht_target && e->irreversible;
     e->ht.step = 0;
-    e->ht.sets = e->ht_by_step || (everything && !cut) ? 1 : MAX_BITPLANES;
+    e->ht.sets = e->ht_by_step || (everything && !cut) ? 1 : MAX_CODED_BITPLANES;
     e->ht.refine = e->ht.sets > 1 && !e->ht_target;
     e->ht.measure = e->ht.sets > 1 || (o->num_layers > 1 && o->quality != J2K_QUALITY_LOSSLESS);
 }

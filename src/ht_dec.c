@@ -13,6 +13,8 @@ ht_decoder *j2k_ht_decoder_create(const dsp_kernels *dsp, unsigned cpu, arena *m
         return NULL;
     decoder->dsp = dsp;
     decoder->lanes = NULL;
+    decoder->wide = NULL;
+    decoder->memory = memory;
 #if defined(__GNUC__) && defined(__x86_64__)
     if (cpu & J2K_CPU_AVX512) {
         decoder->lanes = j2k_arena_alloc(memory, 1, j2k_ht_decode_workspace_avx512);
@@ -203,60 +205,87 @@ static void read_quads(ht_decoder *d, vlc_reader *v, bool initial, unsigned colu
 
 /* ---- samples ---- */
 
+/* Functions with an argument `wide` are compiled once for samples of 32 bits and once for those of 64; the
+ * values of type int64_t and uint64_t in them have as many bits. */
 typedef struct magsgn_reader {
     bit_string string;
     size_t position;
-    unsigned plane, largest; /* bound of exponents: samples must fit 31 bits */
-    int32_t half;            /* the midpoint's bit */
+    unsigned plane, largest; /* bound of exponents: samples must fit 31 bits, wide 61 */
+    int64_t half;            /* the midpoint's bit */
 } magsgn_reader;
 
 /* The sample n of a quad: 2 (mu - 1) + sign from its MagSgn bits (7.3.8). */
-static uint32_t read_magsgn(magsgn_reader *m, uint32_t quad, unsigned bound, unsigned n) {
+J2K_INLINE uint64_t read_magsgn(magsgn_reader *m, uint32_t quad, unsigned bound, unsigned n, bool wide) {
     unsigned count = bound - (quad >> (HT_KNOWN + n) & 1);
-    uint32_t value = (uint32_t)(peek_bits(&m->string, m->position) & ((UINT64_C(1) << count) - 1));
+    uint64_t value = peek_bits(&m->string, m->position);
+    if (wide && count > 32)
+        value = (value & UINT32_MAX) | peek_bits(&m->string, m->position + 32) << 32;
+    value &= (UINT64_C(1) << count) - 1;
     m->position += count;
-    return value | (quad >> (HT_ONES + n) & 1) << count;
+    return value | (uint64_t)(quad >> (HT_ONES + n) & 1) << count;
 }
 
 /* The midpoint's bit of a sample whose last bit-plane is `plane` (see block.h). */
-static int32_t midpoint(unsigned plane, bool irreversible) {
-    return plane == 0 && !irreversible ? 0 : (int32_t)(1u << plane);
+static int64_t midpoint(unsigned plane, bool irreversible) {
+    return plane == 0 && !irreversible ? 0 : (int64_t)1 << plane;
 }
 
-static int32_t make_sample(const magsgn_reader *m, uint32_t value) {
-    uint64_t doubled = (((uint64_t)(value >> 1) + 1) << (m->plane + 1)) + (uint32_t)m->half;
-    int32_t sample = doubled < INT32_MAX ? (int32_t)doubled : INT32_MAX;
+J2K_INLINE int64_t make_sample(const magsgn_reader *m, uint64_t value, bool wide) {
+    int64_t sample = (int64_t)(((value >> 1) + 1) << (m->plane + 1)) + m->half;
+    if (!wide && sample > INT32_MAX)
+        sample = INT32_MAX;
     return value & 1 ? -sample : sample;
 }
 
-/* Samples of a quad-row: `rows` of them are in the block. */
-static bool read_samples(ht_decoder *d, magsgn_reader *m, bool initial, unsigned width, unsigned rows,
-                         int32_t *samples, size_t stride) {
-    uint32_t *below = d->below + 2;
-    uint32_t upper_left = 0; /* of the quad-row above, since `below` is overwritten on the way */
+/* Samples of a quad-row: `rows` of them are in the block. below: that of the decoder; samples: int32_t or
+ * int64_t. */
+J2K_INLINE bool read_samples_of(const ht_decoder *d, magsgn_reader *m, bool initial, unsigned width,
+                                unsigned rows, void *all_below, void *samples, size_t stride, bool wide) {
+    uint32_t *below = all_below;
+    uint64_t *wide_below = all_below, upper_left = 0; /* of the quad-row above, which is overwritten */
     for (unsigned x = 0; x < width; x += 2) {
-        uint32_t quad = d->quads[x / 2], u = quad & 255,
-                 around = upper_left | below[x] | below[x + 1] | below[x + 2];
+        uint32_t quad = d->quads[x / 2], u = quad & 255;
+        uint64_t around = upper_left;
+        around |= wide ? wide_below[x] | wide_below[x + 1] | wide_below[x + 2]
+                       : below[x] | below[x + 1] | below[x + 2];
         unsigned bound = 1 + u;
         if (!initial && quad >> HT_MANY & 1 && around > 3) /* kappa: exponent of the largest around, less 1 */
-            bound = bit_length32(around) - 1 + u;
-        upper_left = below[x + 1];
-        below[x] = below[x + 1] = 0;
-        if (bound > m->largest && quad >> HT_RHO & 15) {
-            memset(below, 0, (width + 1) * sizeof *below);
-            return false;
+            bound = bit_length64(around) - 1 + u;
+        if (wide) {
+            upper_left = wide_below[x + 1];
+            wide_below[x] = wide_below[x + 1] = 0;
+        } else {
+            upper_left = below[x + 1];
+            below[x] = below[x + 1] = 0;
         }
+        if (bound > m->largest && quad >> HT_RHO & 15)
+            return false;
         for (unsigned n = 0; n < 4; n++) {
             unsigned column = x + (n >> 1), row = n & 1;
             bool significant = quad >> (HT_RHO + n) & 1;
-            uint32_t value = significant ? read_magsgn(m, quad, bound, n) : 0;
-            if (column < width && row < rows)
-                samples[row * stride + column] = significant ? make_sample(m, value) : 0;
-            if (row && significant)
-                below[column] = value | 1;
+            uint64_t value = significant ? read_magsgn(m, quad, bound, n, wide) : 0;
+            int64_t sample = significant ? make_sample(m, value, wide) : 0;
+            if (column < width && row < rows && wide)
+                ((int64_t *)samples)[row * stride + column] = sample;
+            else if (column < width && row < rows)
+                ((int32_t *)samples)[row * stride + column] = (int32_t)sample;
+            if (row && significant && wide)
+                wide_below[column] = value | 1;
+            else if (row && significant)
+                below[column] = (uint32_t)value | 1;
         }
     }
     return true;
+}
+
+static bool read_samples(ht_decoder *d, magsgn_reader *m, bool initial, unsigned width, unsigned rows,
+                         int32_t *samples, size_t stride) {
+    return read_samples_of(d, m, initial, width, rows, d->below + 2, samples, stride, false);
+}
+
+static bool read_wide_samples(ht_decoder *d, magsgn_reader *m, bool initial, unsigned width, unsigned rows,
+                              int64_t *samples) {
+    return read_samples_of(d, m, initial, width, rows, d->wide->below + 2, samples, width, true);
 }
 
 bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, unsigned height,
@@ -269,7 +298,7 @@ bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, uns
         .string =
             unstuff_forward(set->cleanup, prefix < HT_MAX_MAGSGN ? prefix : HT_MAX_MAGSGN, 0xFF, d->magsgn),
         .plane = set->plane,
-        .largest = 31 - set->plane,
+        .largest = (set->may_be_wide ? MAX_BITPLANES : 31) - set->plane,
         .half = midpoint(set->plane, irreversible),
     };
     memset(d->patterns, 0, columns + 3);
@@ -279,6 +308,34 @@ bool j2k_ht_decode_cleanup(ht_decoder *d, const ht_set *set, unsigned width, uns
         if (!read_samples(d, &m, y == 0, width, height - y < 2 ? 1 : 2, samples + y * stride, stride)) {
             for (; y < height; y++)
                 memset(samples + y * stride, 0, width * sizeof *samples);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The same for samples of 64 bits, rows of `width`. */
+static bool decode_wide_cleanup(ht_decoder *d, const ht_set *set, unsigned width, unsigned height,
+                                bool irreversible) {
+    ht_wide_decoder *wide = d->wide;
+    unsigned columns = (width + 1) / 2;
+    size_t prefix = set->cleanup_size - set->suffix_size;
+    vlc_reader v = {.string = unstuff_vlc(set, d->vlc)};
+    ht_mel_begin(&v.mel, set);
+    magsgn_reader m = {
+        .string = unstuff_forward(set->cleanup, prefix < HT_MAX_WIDE_MAGSGN ? prefix : HT_MAX_WIDE_MAGSGN,
+                                  0xFF, wide->magsgn),
+        .plane = set->plane,
+        .largest = 61 - set->plane,
+        .half = midpoint(set->plane, irreversible),
+    };
+    memset(d->patterns, 0, columns + 3);
+    memset(wide->below, 0, (2 * (size_t)columns + 4) * sizeof *wide->below);
+    for (unsigned y = 0; y < height; y += 2) {
+        read_quads(d, &v, y == 0, columns);
+        int64_t *samples = wide->samples + (size_t)y * width;
+        if (!read_wide_samples(d, &m, y == 0, width, height - y < 2 ? 1 : 2, samples)) {
+            memset(samples, 0, (size_t)(height - y) * width * sizeof *samples);
             return false;
         }
     }
@@ -377,7 +434,7 @@ static void decode_refinement(ht_decoder *d, const ht_set *set, const decode_job
         .width = job->width,
         .height = job->height,
         .plane = set->plane - 1,
-        .half = midpoint(set->plane - 1, job->sink.irreversible),
+        .half = (int32_t)midpoint(set->plane - 1, job->sink.irreversible),
         .causal = job->style & J2K_STYLE_CAUSAL,
         .samples = samples,
         .stride = stride,
@@ -398,6 +455,31 @@ static void decode_refinement(ht_decoder *d, const ht_set *set, const decode_job
         unstuff_backward(&p, set->refinement + (size - used), used, 0xFF);
     s = finish_bits(&p, d->refinement, 0);
     refine_magnitudes(&r, &s);
+}
+
+/* The same for samples of 64 bits. Since a pass changes a sample by its bit and the midpoint alone, it is
+ * made on stand-ins of 32 bits, as if it were that of the lowest bit-plane of the irreversible path. */
+static void decode_wide_refinement(ht_decoder *d, const ht_set *set, const decode_job *job) {
+    enum { KEPT = 8, BIT = 2, HALF = 1 };
+    const size_t count = (size_t)job->width * job->height;
+    const int64_t bit = (int64_t)2 << (set->plane - 1);
+    const int64_t half = midpoint(set->plane - 1, job->sink.irreversible);
+    int64_t *samples = d->wide->samples;
+    int32_t *small = d->samples[0];
+    ht_set lowest = *set;
+    decode_job real = *job;
+    lowest.plane = 1;
+    real.sink.irreversible = true;
+    for (size_t i = 0; i < count; i++)
+        small[i] = samples[i] < 0 ? -KEPT : samples[i] > 0 ? KEPT : 0;
+    decode_refinement(d, &lowest, &real, small, job->width);
+    for (size_t i = 0; i < count; i++) {
+        int32_t size = small[i] < 0 ? -small[i] : small[i];
+        int64_t change = size == BIT + HALF ? bit + half : size == KEPT + HALF ? half : 0;
+        if (size == KEPT + HALF - BIT)
+            change = half - bit;
+        samples[i] += small[i] < 0 ? -change : change;
+    }
 }
 
 /* ---- codeword segments ---- */
@@ -494,7 +576,12 @@ static j2k_status prepare_block(ht_decoder *d, decode_job *job, ht_set *set, boo
     *found = set->cleanup_size != 0;
     if (!*found)
         j2k_zero_block(&job->sink);
-    RETURN_IF(*found && set->plane > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
+    set->may_be_wide = job->most_bitplanes > MAX_BITPLANES;
+    if (*found && set->may_be_wide && !d->wide)
+        d->wide = ARENA_ALLOC(d->memory, ht_wide_decoder, 1);
+    RETURN_IF(*found && set->may_be_wide && !d->wide, J2K_ERROR_MEMORY);
+    RETURN_IF(*found && set->plane > (set->may_be_wide ? MAX_WIDE_BITPLANES : MAX_BITPLANES),
+              J2K_ERROR_UNSUPPORTED);
     return J2K_OK;
 }
 
@@ -515,10 +602,25 @@ static void finish_block(ht_decoder *d, decode_job *job, const ht_set *set, bool
     j2k_dequantise_block(d->dsp, &job->sink, samples, (ptrdiff_t)stride);
 }
 
+static void decode_wide(ht_decoder *d, decode_job *job, const ht_set *set) {
+    bool sound = decode_wide_cleanup(d, set, job->width, job->height, job->sink.irreversible);
+    if (sound && set->refinements) {
+        sound = set->plane != 0;
+        if (sound)
+            decode_wide_refinement(d, set, job);
+    }
+    job->sound = job->sound && sound;
+    j2k_dequantise_block_wide(&job->sink, d->wide->samples, job->width);
+}
+
 static void decode_alone(ht_decoder *d, decode_job *job, const ht_set *set) {
-    bool sound = j2k_ht_decode_cleanup(d, set, job->width, job->height, job->sink.irreversible, d->samples[0],
+    bool sound = set->plane <= MAX_BITPLANES &&
+                 j2k_ht_decode_cleanup(d, set, job->width, job->height, job->sink.irreversible, d->samples[0],
                                        job->width);
-    finish_block(d, job, set, sound, d->samples[0], job->width);
+    if (!sound && set->may_be_wide)
+        decode_wide(d, job, set);
+    else
+        finish_block(d, job, set, sound, d->samples[0], job->width);
 }
 
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -567,7 +669,7 @@ static j2k_status decode_many(ht_decoder *d, decode_job *jobs, size_t count) {
         sets[n] = set;
         waiting[n] = &jobs[i];
         blocks[n] = (ht_lane_block){&sets[n], jobs[i].width, jobs[i].height,
-                                    midpoint(set.plane, jobs[i].sink.irreversible)};
+                                    (int32_t)midpoint(set.plane, jobs[i].sink.irreversible)};
         if (++n == HT_MAX_LANES) {
             decode_lanes(d, waiting, blocks, n);
             n = 0;

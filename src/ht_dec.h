@@ -14,7 +14,8 @@ enum {
     HT_MAX_MAGSGN = 4096 * 31 / 7 + 1,
     HT_MAX_SIGPROP = 4096 * 2 / 7 + 2, /* a significance and a sign bit a sample */
     HT_MAX_MAGREF = 4096 / 7 + 2,
-    HT_MAX_SEGMENT = 32768, /* a codeword segment in pieces must fit */
+    HT_MAX_WIDE_MAGSGN = 4096 * 61 / 7 + 1,
+    HT_MAX_SEGMENT = 49152, /* a codeword segment in pieces must fit */
     HT_PADDING = 64         /* bytes behind unstuffed bits */
 };
 
@@ -26,6 +27,7 @@ typedef struct ht_set {
     uint32_t refinement_size; /* Lref */
     unsigned refinements;     /* passes behind the cleanup pass, 0 to 2 */
     unsigned plane;           /* of the cleanup pass */
+    bool may_be_wide;         /* samples may have more than MAX_BITPLANES bits: then these are no error */
     bool in_pieces;           /* a segment had to be copied */
 } ht_set;
 
@@ -85,7 +87,16 @@ static inline void ht_mel_next_run(mel_decoder *m) {
     m->available -= 1 + exponent;
 }
 
+/* What code-blocks of more than MAX_BITPLANES bit-planes need on top. */
+typedef struct ht_wide_decoder {
+    int64_t samples[MAX_BLOCK_SIZE];
+    uint64_t below[2 * HT_MAX_QUAD_COLUMNS + 8];
+    uint8_t magsgn[HT_MAX_WIDE_MAGSGN + HT_PADDING];
+} ht_wide_decoder;
+
 struct ht_decoder {
+    ht_wide_decoder *wide; /* made at first use */
+    arena *memory;
     const dsp_kernels *dsp;
     void *lanes; /* workspace of the version that decodes many blocks at once, NULL: there is none */
     int32_t samples[2][MAX_BLOCK_SIZE + 64];

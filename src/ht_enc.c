@@ -25,6 +25,8 @@ ht_encoder *j2k_ht_encoder_create(const dsp_kernels *dsp, unsigned cpu, arena *m
     encoder->encode_cleanup = j2k_ht_encode_cleanup_c;
     encoder->encode_direct = NULL;
     encoder->workspace = NULL;
+    encoder->wide = NULL;
+    encoder->memory = memory;
 #if defined(__GNUC__) && defined(__x86_64__)
     if (cpu & J2K_CPU_AVX512) {
         encoder->workspace = j2k_arena_alloc(memory, 1, j2k_ht_encode_workspace_avx512);
@@ -157,21 +159,32 @@ typedef struct cleanup {
     mel_encoder mel;
 } cleanup;
 
+/* Functions with an argument `wide` are compiled once for samples of 32 bits and once for those of 64; values
+ * of type uint64_t in them have as many bits. */
 typedef struct quad {
     unsigned pattern;     /* significance */
     unsigned exponent[4]; /* of 2 mu - 1; 0 for insignificant samples */
-    uint32_t value[4];    /* 2 (mu - 1) + sign */
+    uint64_t value[4];    /* 2 (mu - 1) + sign */
     unsigned offset;      /* u */
 } quad;
 
-static void load_quad(const cleanup *c, unsigned x, unsigned y, quad *q) {
+/* The magnitude and the sign of a sample as quantised. */
+J2K_INLINE uint64_t magnitude_at(const ht_encoder *e, size_t index, bool wide) {
+    return wide ? e->wide->samples[index] & INT64_MAX : e->samples[index] & INT32_MAX;
+}
+J2K_INLINE unsigned sign_at(const ht_encoder *e, size_t index, bool wide) {
+    return wide ? (unsigned)(e->wide->samples[index] >> 63) : e->samples[index] >> 31;
+}
+
+J2K_INLINE void load_quad(const cleanup *c, unsigned x, unsigned y, quad *q, bool wide) {
     q->pattern = 0;
     for (unsigned n = 0; n < 4; n++) {
         unsigned column = x + (n >> 1), row = y + (n & 1);
-        uint32_t sample = column < c->width && row < c->height ? c->e->samples[row * c->width + column] : 0;
-        uint32_t mu = (sample & INT32_MAX) >> c->shift;
-        q->exponent[n] = mu ? bit_length32(2 * mu - 1) : 0;
-        q->value[n] = mu ? 2 * (mu - 1) + (sample >> 31) : 0;
+        bool inside = column < c->width && row < c->height;
+        size_t index = inside ? (size_t)row * c->width + column : 0;
+        uint64_t mu = inside ? magnitude_at(c->e, index, wide) >> c->shift : 0;
+        q->exponent[n] = mu ? bit_length64(2 * mu - 1) : 0;
+        q->value[n] = mu ? 2 * (mu - 1) + sign_at(c->e, index, wide) : 0;
         q->pattern |= (unsigned)(mu != 0) << n;
     }
 }
@@ -192,7 +205,8 @@ static unsigned predict_exponent(const uint8_t *above, unsigned pattern) {
 
 /* Code a quad but for its U-VLC bits. `above`: exponents of the four samples around its upper edge. Returns
  * its part of the next quad's context. */
-static unsigned put_quad(cleanup *c, bool initial, const uint8_t *above, unsigned left, quad *q) {
+J2K_INLINE unsigned put_quad(cleanup *c, bool initial, const uint8_t *above, unsigned left, quad *q,
+                             bool wide) {
     unsigned context = left, pattern = q->pattern;
     if (!initial)
         context |= (above[0] || above[1] ? 1u : 0) | (above[2] || above[3] ? 4u : 0);
@@ -208,7 +222,13 @@ static unsigned put_quad(cleanup *c, bool initial, const uint8_t *above, unsigne
     unsigned known = (entry & 3) | (entry >> 16 & 3) << 2;
     for (unsigned n = 0; n < 4; n++) {
         unsigned count = pattern >> n & 1 ? bound - (known >> n & 1) : 0;
-        put_bits(&c->magsgn, q->value[n] & ((UINT64_C(1) << count) - 1), count);
+        uint64_t bits = q->value[n] & ((UINT64_C(1) << count) - 1);
+        if (wide && count > 32) {
+            put_bits(&c->magsgn, bits & UINT32_MAX, 32);
+            bits >>= 32;
+            count -= 32;
+        }
+        put_bits(&c->magsgn, bits, count);
     }
     if (initial)
         return (pattern & 1) | (pattern >> 1);
@@ -255,7 +275,7 @@ static void put_offsets(cleanup *c, bool initial, unsigned u0, unsigned u1) {
     put_bits(&c->vlc, b.extension, b.extension_bits);
 }
 
-static void put_quad_row(cleanup *c, unsigned y) {
+J2K_INLINE void put_quad_row(cleanup *c, unsigned y, bool wide) {
     bool initial = y == 0;
     uint8_t *above = c->e->exponents[(y / 2 + 1) & 1],
             *below = c->e->exponents[y / 2 & 1]; /* column x at [x + 1] */
@@ -265,8 +285,8 @@ static void put_quad_row(cleanup *c, unsigned y) {
         unsigned offset[2] = {0, 0};
         for (unsigned i = 0; i < 2 && x + 2 * i < c->width; i++) {
             unsigned column = x + 2 * i;
-            load_quad(c, column, y, &q[i]);
-            left = put_quad(c, initial, above + column, left, &q[i]);
+            load_quad(c, column, y, &q[i], wide);
+            left = put_quad(c, initial, above + column, left, &q[i], wide);
             offset[i] = q[i].offset;
             below[column + 1] = (uint8_t)q[i].exponent[1];
             below[column + 2] = (uint8_t)q[i].exponent[3];
@@ -295,16 +315,26 @@ static size_t join_streams(cleanup *c, uint8_t *out) {
     return ht_put_suffix(&suffix, out, end);
 }
 
-size_t j2k_ht_encode_cleanup_c(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out) {
+J2K_INLINE size_t encode_cleanup(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out,
+                                 bool wide) {
     cleanup c = {.e = e, .width = width, .height = height, .shift = shift};
     c.mel = (mel_encoder){.out = e->mel, .free_bits = 8};
-    bits_begin(&c.magsgn, e->magsgn);
+    bits_begin(&c.magsgn, wide ? e->wide->magsgn : e->magsgn);
     bits_begin(&c.vlc, e->vlc);
     put_bits(&c.vlc, 15, 4); /* the place of Scup's low bits */
     memset(e->exponents[1], 0, (size_t)width + 4);
     for (unsigned y = 0; y < height; y += 2)
-        put_quad_row(&c, y);
+        put_quad_row(&c, y, wide);
     return join_streams(&c, out);
+}
+
+size_t j2k_ht_encode_cleanup_c(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out) {
+    return encode_cleanup(e, width, height, shift, out, false);
+}
+
+static size_t encode_wide_cleanup(ht_encoder *e, unsigned width, unsigned height, unsigned shift,
+                                  uint8_t *out) {
+    return encode_cleanup(e, width, height, shift, out, true);
 }
 
 /* ---- refinement passes ---- */
@@ -413,14 +443,25 @@ static size_t encode_refinement(ht_encoder *e, const encode_job *job, unsigned s
     return *first + (size_t)(reversed_end - start);
 }
 
+/* The same for wide samples: what the passes look at goes to the lowest bits of 32-bit ones. */
+static size_t encode_wide_refinement(ht_encoder *e, const encode_job *job, unsigned shift, uint8_t *out,
+                                     size_t *first) {
+    for (size_t i = 0; i < (size_t)job->width * job->height; i++) {
+        uint64_t magnitude = magnitude_at(e, i, true) >> shift;
+        e->samples[i] =
+            (uint32_t)(magnitude & 1) | (magnitude > 1 ? 2u : 0u) | (uint32_t)sign_at(e, i, true) << 31;
+    }
+    return encode_refinement(e, job, 0, out, first);
+}
+
 /* ---- distortion ---- */
 
 /* The squared error that the passes of an HT set leave, in quantiser steps squared: after the cleanup pass,
  * after the significance propagation pass and after the magnitude refinement pass. `shift` is the cleanup
  * pass's, `fraction` that of bit-plane 0. Magnitudes and reconstructions are taken with one more fraction
  * bit, so that midpoints are integers. */
-static void measure_errors(const ht_encoder *e, const encode_job *job, unsigned shift, unsigned fraction,
-                           double error[3]) {
+J2K_INLINE void measure_errors(const ht_encoder *e, const encode_job *job, unsigned shift, unsigned fraction,
+                               double error[3], bool wide) {
     const bool exact = shift == fraction && !job->source.irreversible;
     const uint64_t half = exact ? 0 : UINT64_C(1) << shift, quarter = half / 2;
     const bool next_exact = shift == fraction + 1 && !job->source.irreversible;
@@ -429,9 +470,9 @@ static void measure_errors(const ht_encoder *e, const encode_job *job, unsigned 
         const uint8_t *row = e->nibbles[1] + (y / 4 + 1) * (job->width + 2u) + 1;
         double part[3] = {0, 0, 0};
         for (unsigned x = 0; x < job->width; x++) {
-            uint64_t magnitude = (uint64_t)(e->samples[y * job->width + x] & INT32_MAX) * 2;
+            uint64_t magnitude = magnitude_at(e, (size_t)y * job->width + x, wide) * 2;
             uint64_t mu = magnitude >> (shift + 1), finer = shift ? magnitude >> shift : 0;
-            bool found = shift > fraction && (row[x] >> (y & 3) & 1);
+            bool found = job->ht.refine && shift > fraction && (row[x] >> (y & 3) & 1);
             double coarse =
                 mu ? (double)((int64_t)magnitude - (int64_t)((mu << (shift + 1)) + half)) : (double)magnitude;
             double fine =
@@ -450,62 +491,81 @@ static void measure_errors(const ht_encoder *e, const encode_job *job, unsigned 
 /* ---- code-blocks ---- */
 
 /* Bits below the binary point: as many as fit, up to what makes distortions exact to a percent. */
-static unsigned fraction_bits(const encode_job *job) {
+static unsigned fraction_bits(const encode_job *job, bool wide) {
     enum { WANTED = 5 };
-    if (!job->source.irreversible || job->source.roi_shift || job->num_bitplanes >= 31)
+    if (!job->source.irreversible || job->source.roi_shift)
         return 0;
-    return job->num_bitplanes + WANTED <= 31 ? WANTED : 31U - job->num_bitplanes;
+    unsigned planes = job->num_bitplanes < MAX_BITPLANES ? job->num_bitplanes : MAX_BITPLANES;
+    return planes + WANTED <= 31 || wide ? WANTED : 31U - planes;
 }
 
-static double block_energy(const ht_encoder *e, size_t count, unsigned fraction) {
+static double block_energy(const ht_encoder *e, size_t count, unsigned fraction, bool wide) {
     double energy = 0;
     for (size_t i = 0; i < count; i++) {
-        double magnitude = e->samples[i] & INT32_MAX;
+        double magnitude = (double)magnitude_at(e, i, wide);
         energy += magnitude * magnitude;
     }
     return ldexp(energy, -2 * (int)fraction);
 }
 
 /* Quantise; *planes is how many bit-planes the samples have. */
-static j2k_status load_block(ht_encoder *e, encode_job *job, unsigned fraction, unsigned *planes) {
+static j2k_status load_block(ht_encoder *e, encode_job *job, unsigned fraction, unsigned *planes, bool wide) {
     RETURN_IF(!job->width || !job->height || job->width > 1024 || job->height > 1024 ||
                   (unsigned)job->width * job->height > MAX_BLOCK_SIZE,
               J2K_ERROR_INTERNAL);
     size_t count = (size_t)job->width * job->height;
-    uint32_t all =
-        j2k_quantise_block(e->dsp, &job->source, job->width, job->height, fraction, e->samples, job->width);
-    unsigned length = bit_length32(all);
+    uint64_t all =
+        wide ? j2k_quantise_block_wide(&job->source, job->width, job->height, fraction, e->wide->samples)
+             : j2k_quantise_block(e->dsp, &job->source, job->width, job->height, fraction, e->samples,
+                                  job->width);
+    unsigned length = bit_length64(all);
     *planes = length > fraction ? length - fraction : 0;
     if (*planes > job->num_bitplanes) { /* see the Part 1 encoder */
         RETURN_IF(!job->source.irreversible, J2K_ERROR_UNSUPPORTED);
         *planes = job->num_bitplanes;
-        uint32_t largest = (uint32_t)((UINT64_C(1) << (*planes + fraction)) - 1);
+        uint64_t largest = (UINT64_C(1) << (*planes + fraction)) - 1, sign = ~(uint64_t)INT64_MAX;
         for (size_t i = 0; i < count; i++) {
-            uint32_t magnitude = e->samples[i] & INT32_MAX;
-            e->samples[i] = (e->samples[i] & 0x80000000) | (magnitude < largest ? magnitude : largest);
+            if (magnitude_at(e, i, wide) <= largest)
+                continue;
+            if (wide)
+                e->wide->samples[i] = (e->wide->samples[i] & sign) | largest;
+            else
+                e->samples[i] = (e->samples[i] & 0x80000000) | (uint32_t)largest;
         }
     }
-    RETURN_IF(*planes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
+    RETURN_IF(*planes > (wide ? MAX_CODED_BITPLANES : MAX_BITPLANES), J2K_ERROR_UNSUPPORTED);
     return J2K_OK;
 }
 
-/* One HT set, appended to e->data. */
+/* One HT set, appended to the block's data. */
 static j2k_status encode_set(ht_encoder *e, const encode_job *job, unsigned plane, unsigned fraction,
-                             coding_pass *passes, size_t *size) {
-    RETURN_IF(*size + HT_MAX_CLEANUP + HT_MAX_REFINEMENT > HT_DATA_CAPACITY, J2K_ERROR_INTERNAL);
+                             coding_pass *passes, size_t *size, bool wide) {
+    uint8_t *data = wide ? e->wide->data : e->data;
+    size_t most = HT_MAX_REFINEMENT + (wide ? HT_MAX_WIDE_CLEANUP : HT_MAX_CLEANUP);
+    RETURN_IF(*size + most > (wide ? HT_WIDE_DATA_CAPACITY : HT_DATA_CAPACITY), J2K_ERROR_INTERNAL);
     unsigned shift = plane + fraction;
-    *size += e->encode_cleanup(e, job->width, job->height, shift, e->data + *size);
-    passes[0].length = (uint32_t)*size;
+    *size +=
+        (wide ? encode_wide_cleanup : e->encode_cleanup)(e, job->width, job->height, shift, data + *size);
+    const bool refine = job->ht.refine;
+    const unsigned count = plane > job->ht.lowest || (plane && refine) ? 3 : 1;
+    for (unsigned i = 0; i < count; i++)
+        passes[i].length = (uint32_t)*size;
+    if (!job->ht.measure)
+        return J2K_OK;
     double error[3];
-    if (plane) {
-        size_t first, both = encode_refinement(e, job, shift - 1, e->data + *size, &first);
+    if (refine && plane) {
+        size_t first, both = (wide ? encode_wide_refinement : encode_refinement)(e, job, shift - 1,
+                                                                                 data + *size, &first);
         passes[1].length = (uint32_t)(*size + first);
         passes[2].length = (uint32_t)(*size + both);
         *size += both;
     }
-    measure_errors(e, job, shift, fraction, error);
-    for (unsigned i = 0; i < (plane ? 3u : 1u); i++)
-        passes[i].reduction = job->energy - error[i];
+    if (wide)
+        measure_errors(e, job, shift, fraction, error, true);
+    else
+        measure_errors(e, job, shift, fraction, error, false);
+    for (unsigned i = 0; i < count; i++)
+        passes[i].reduction = job->energy - error[refine ? i : 0];
     return J2K_OK;
 }
 
@@ -522,10 +582,10 @@ static j2k_status begin_results(encode_job *job, unsigned planes, arena *out) {
     return coded && !job->passes ? J2K_ERROR_MEMORY : J2K_OK;
 }
 
-static j2k_status keep_data(const ht_encoder *e, encode_job *job, size_t size, arena *out) {
+static j2k_status keep_data(const uint8_t *coded, encode_job *job, size_t size, arena *out) {
     uint8_t *data = ARENA_ALLOC(out, uint8_t, size);
     RETURN_IF(!data, J2K_ERROR_MEMORY);
-    memcpy(data, e->data, size);
+    memcpy(data, coded, size);
     job->data = data;
     return J2K_OK;
 }
@@ -566,12 +626,12 @@ static void measure_cut(const ht_encoder *e, const encode_job *job, unsigned pla
 static j2k_status encode_plane(ht_encoder *e, encode_job *job, unsigned plane, size_t at, unsigned *planes,
                                size_t *size) {
     unsigned all;
-    if (e->encode_direct && !job->source.roi_shift && !job->source.wide && !(plane && job->source.irreversible) &&
-        e->encode_direct(e, job, plane, &all, e->data + at, size)) {
+    if (e->encode_direct && !job->source.roi_shift && !job->source.wide &&
+        !(plane && job->source.irreversible) && e->encode_direct(e, job, plane, &all, e->data + at, size)) {
         *planes = all ? bit_length32(all) + plane : 0;
         return J2K_OK;
     }
-    TRY(load_block(e, job, 0, planes));
+    TRY(load_block(e, job, 0, planes, false));
     *size = *planes > plane ? e->encode_cleanup(e, job->width, job->height, plane, e->data + at) : 0;
     return J2K_OK;
 }
@@ -598,15 +658,19 @@ static j2k_status encode_cleanups(ht_encoder *e, encode_job *job, arena *out) {
         for (unsigned i = 1; i <= 3; i++) /* its refinement passes are none */
             lowest[-(int)i] = (coding_pass){(uint32_t)sizes[1], job->energy - error};
     }
-    return keep_data(e, job, end, out);
+    return keep_data(e->data, job, end, out);
 }
 
 static j2k_status encode_block(ht_encoder *e, encode_job *job, arena *out) {
-    unsigned fraction = fraction_bits(job), planes;
-    if (!job->ht.refine)
+    const bool wide = j2k_block_is_wide(job);
+    if (!job->ht.refine && !wide && !job->source.wide)
         return encode_cleanups(e, job, out);
-    TRY(load_block(e, job, fraction, &planes));
-    job->energy = block_energy(e, (size_t)job->width * job->height, fraction);
+    if (wide && !e->wide)
+        e->wide = ARENA_ALLOC(e->memory, ht_wide_encoder, 1);
+    RETURN_IF(wide && !e->wide, J2K_ERROR_MEMORY);
+    unsigned fraction = job->ht.measure ? fraction_bits(job, wide) : 0, planes;
+    TRY(load_block(e, job, fraction, &planes, wide));
+    job->energy = job->ht.measure ? block_energy(e, (size_t)job->width * job->height, fraction, wide) : 0;
     TRY(begin_results(job, planes, out));
     if (job->num_passes == 0)
         return J2K_OK;
@@ -614,8 +678,8 @@ static j2k_status encode_block(ht_encoder *e, encode_job *job, arena *out) {
     unsigned end = job->ht.lowest + (job->ht.sets ? job->ht.sets : 1u);
     for (unsigned plane = planes; plane-- > job->ht.lowest;)
         if (plane < end)
-            TRY(encode_set(e, job, plane, fraction, job->passes + 3 * (planes - 1 - plane), &size));
-    return keep_data(e, job, size, out);
+            TRY(encode_set(e, job, plane, fraction, job->passes + 3 * (planes - 1 - plane), &size, wide));
+    return keep_data(wide ? e->wide->data : e->data, job, size, out);
 }
 
 j2k_status j2k_ht_encode(ht_encoder *encoder, encode_job *jobs, size_t count, arena *out) {

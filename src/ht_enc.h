@@ -13,11 +13,23 @@ enum {
     HT_MAX_RAW_MAGSGN = 4096 * 31 / 8,
     HT_MAX_RAW_VLC = 4096 - 64,
     HT_MAX_MEL = 512,
-    HT_DATA_CAPACITY = 512 * 1024, /* all HT sets of a code-block: 30 of them together have half of this */
+    HT_DATA_CAPACITY = 512 * 1024,   /* all HT sets of a code-block: 30 of them together have half of this */
+    HT_MAX_WIDE_CLEANUP = 48 * 1024, /* the same where samples have up to 61 bits */
+    HT_MAX_WIDE_RAW_MAGSGN = 4096 * 61 / 8,
+    HT_WIDE_DATA_CAPACITY = 1536 * 1024,
     HT_SLACK = 128
 };
 
+/* What wide code-blocks (see j2k_block_is_wide) need on top. */
+typedef struct ht_wide_encoder {
+    uint64_t samples[MAX_BLOCK_SIZE];
+    uint8_t magsgn[HT_MAX_WIDE_RAW_MAGSGN + HT_SLACK];
+    uint8_t data[HT_WIDE_DATA_CAPACITY + HT_SLACK];
+} ht_wide_encoder;
+
 struct ht_encoder {
+    ht_wide_encoder *wide; /* made at first use */
+    arena *memory;
     const dsp_kernels *dsp;
     size_t (*encode_cleanup)(ht_encoder *e, unsigned width, unsigned height, unsigned shift, uint8_t *out);
     /* A bit-plane's cleanup pass straight from the job's coefficients, and the OR of their magnitudes from
