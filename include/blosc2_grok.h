@@ -110,9 +110,10 @@ BLOSC2_GROK_EXPORT int blosc2_grok_encode_array(const void *array, const char *d
                                                 size_t *size, char *error, size_t error_capacity);
 BLOSC2_GROK_EXPORT void blosc2_grok_free(void *data);
 
-/* Check parameters in text form over the defaults of the process, as far as that goes without an array. */
-BLOSC2_GROK_EXPORT int blosc2_grok_check_parameters(const char *parameters, char *error,
-                                                    size_t error_capacity);
+/* Parse parameters in text form over the defaults of the process, and write all there are then into text[0 ..
+ * capacity). */
+BLOSC2_GROK_EXPORT int blosc2_grok_parse_parameters(const char *parameters, char *text, size_t capacity,
+                                                    char *error, size_t error_capacity);
 
 /* Check parameters against an array's dtype and block shape before there are data, and write those that the
  * array is to be stored with, the process's defaults and the given ones over them, into text[0 .. capacity):

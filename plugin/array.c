@@ -94,10 +94,16 @@ static j2k_status check_array(const params *p, const char *dtype, int ndim, cons
     return params_to_options(&coding, &l, &options, why);
 }
 
-int blosc2_grok_check_parameters(const char *parameters, char *error, size_t error_capacity) {
+static const char too_long[] = "the parameters' text form is too long";
+
+int blosc2_grok_parse_parameters(const char *parameters, char *text, size_t capacity, char *error,
+                                 size_t error_capacity) {
     diagnosis why = {""};
     params p;
-    return finish(collect(parameters, &p, &why), &why, error, error_capacity);
+    j2k_status status = collect(parameters, &p, &why);
+    if (status == J2K_OK && params_format(&p, text, capacity) >= capacity)
+        status = fail(&why, J2K_ERROR_BUFFER, "%s", too_long);
+    return finish(status, &why, error, error_capacity);
 }
 
 int blosc2_grok_prepare_array(const char *dtype, int ndim, const int64_t *blockshape, const char *parameters,
@@ -108,7 +114,7 @@ int blosc2_grok_prepare_array(const char *dtype, int ndim, const int64_t *blocks
     if (status == J2K_OK)
         status = check_array(&p, dtype, ndim, blockshape, &why);
     if (status == J2K_OK && params_format_complete(&p, text, capacity) >= capacity)
-        status = fail(&why, J2K_ERROR_BUFFER, "the parameters' text form is too long");
+        status = fail(&why, J2K_ERROR_BUFFER, "%s", too_long);
     return finish(status, &why, error, error_capacity);
 }
 

@@ -71,13 +71,18 @@ static double value_of(const float_format *f, uint32_t bits) {
 
 /* The pattern nearest to a value, halves to even. */
 static uint32_t bits_of(const float_format *f, double value) {
+    double magnitude = fabs(value);
+    uint32_t sign = value < 0 ? f->sign : 0;
     if (f->size == 4) {
-        float v = fabs(value) < FLT_MAX ? (float)value : value < 0 ? -INFINITY : INFINITY;
+        /* Up to half a unit in the last place beyond the largest number, that is nearer than infinity. */
+        const double limit = FLT_MAX * (1 + ldexp(1, -25));
+        if (magnitude > FLT_MAX)
+            return (magnitude < limit ? f->infinity - 1 : f->infinity) | sign;
+        float v = (float)value;
         uint32_t bits;
         memcpy(&bits, &v, sizeof bits);
         return bits;
     }
-    double magnitude = fabs(value);
     if (magnitude == 0)
         return 0;
     int exponent = 0;
@@ -90,7 +95,7 @@ static uint32_t bits_of(const float_format *f, double value) {
         bits = ((uint32_t)(last - f->lowest) << f->mantissa_bits) + (uint32_t)places;
     if (bits > f->infinity)
         bits = f->infinity;
-    return value < 0 ? bits | f->sign : bits;
+    return bits | sign;
 }
 
 /* Patterns in the order of the numbers; -NaN comes first and NaN last. */

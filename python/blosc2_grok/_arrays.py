@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._lib import call, last_error, lib
-from ._params import Parameters, params_to_text
+from ._params import Parameters, get_params_defaults, params_to_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +69,9 @@ def partition(shape: Sequence[int], itemsize: int, axes: str | None) -> tuple[tu
         room = max(1, _LARGE_BLOCK // sample)  # samples in a block
         if has_y:
             edge = max(64, 1 << (room.bit_length() - 1) // 2)
-            blocks[x] = _cut(blocks[x], max(edge, room // min(blocks[x - 1], edge)))
-            blocks[x - 1] = _cut(blocks[x - 1], max(edge, room // max(blocks[x], edge)))
+            rows, columns = blocks[x - 1], blocks[x]
+            blocks[x] = _cut(columns, room // rows if rows < edge else edge)
+            blocks[x - 1] = _cut(rows, room // columns if columns < edge else edge)
         else:
             blocks[x] = _cut(blocks[x], room)
         for axis in range(planes, x + 1):
@@ -146,7 +147,7 @@ def _prepare(dtype: Any, blocks: tuple[int, ...], given: Mapping[str, Any], para
     stored = text.value.decode("latin-1")
     for name in ("num_threads", "verbose"):  # not the array's, unless said here
         if name in given:
-            stored += f";{name}={int(given[name])}"
+            stored += f";{name}={to_text(name, given[name])}"
     return stored
 
 
@@ -187,8 +188,6 @@ def storage(
 def _axes_in_force(kwargs: Mapping[str, Any], params: Any) -> str | None:
     text = params_to_text(kwargs, params).decode("utf-8", "replace")
     if not text.startswith("defaults"):
-        from ._params import get_params_defaults
-
         text = f"axes={get_params_defaults()['axes']};{text}"
     values = [item.split("=", 1)[1] for item in text.split(";") if item.startswith("axes=")]
     return (values[-1] if values else "") or None

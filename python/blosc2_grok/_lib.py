@@ -68,7 +68,7 @@ def _load() -> ctypes.CDLL:
             ctypes.c_int,
             [pointer, size, pointer, ctypes.c_uint32, pointer, pointer, pointer, pointer, pointer, size],
         ),
-        "blosc2_grok_check_parameters": (ctypes.c_int, [text, pointer, size]),
+        "blosc2_grok_parse_parameters": (ctypes.c_int, [text, pointer, size, pointer, size]),
         "blosc2_grok_prepare_array": (ctypes.c_int, [text, ctypes.c_int, pointer, text, pointer, size, pointer, size]),
         "blosc2_grok_restore_floats": (ctypes.c_int, [pointer, size, pointer, size, size, pointer, pointer, size]),
         "j2k_version": (text, []),

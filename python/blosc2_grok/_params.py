@@ -140,7 +140,8 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
 
 
-def _to_text(name: str, value: Any) -> str:
+def to_text(name: str, value: Any) -> str:
+    """One parameter's value in text form."""
     if _KINDS.get(name) == "text":
         try:
             return quote("" if value is None else str(value).encode(_COMMENT_CODING))
@@ -218,6 +219,18 @@ def _with_mode(params: Mapping[str, Any], default_mode: int) -> dict[str, Any]:
 _scope: ContextVar[dict[str, Any] | None] = ContextVar("blosc2_grok.params", default=None)
 
 
+def parse(text: bytes) -> str:
+    """The text form of all parameters with those given over the process's defaults. Raises ValueError for what is not allowed."""
+    whole = ctypes.create_string_buffer(1 << 16)
+    call(lib.blosc2_grok_parse_parameters, text, whole, len(whole))
+    return whole.value.decode("latin-1")
+
+
+def _to_values(text: str) -> dict[str, Any]:
+    pairs = (item.split("=", 1) for item in text.split(";"))
+    return {name: _to_python(name, _KINDS[name], value) for name, value in pairs}
+
+
 @dataclasses.dataclass(frozen=True)
 class _Complete:
     """What is common to all complete sets of parameters."""
@@ -234,15 +247,7 @@ class _Complete:
     @classmethod
     def from_text(cls, text: str) -> Any:
         """From a text form, over the defaults of the table. Raises ValueError for what is not one."""
-        call(lib.blosc2_grok_check_parameters, f"defaults;{text}".encode())
-        values: dict[str, Any] = {}
-        for item in filter(None, (item.strip() for item in text.split(";"))):
-            if item == "defaults":
-                values = {}
-                continue
-            name, value = (part.strip() for part in item.split("=", 1))
-            values[name] = _to_python(name, _KINDS[name], value)
-        return cls(**values)
+        return cls(**_to_values(parse(f"defaults;{text}".encode())))
 
 
 def _make_parameters() -> type[_Complete]:
@@ -261,7 +266,7 @@ Parameters = _make_parameters()
 
 
 def _join(params: Mapping[str, Any]) -> str:
-    return ";".join(f"{name}={_to_text(name, value)}" for name, value in params.items())
+    return ";".join(f"{name}={to_text(name, value)}" for name, value in params.items())
 
 
 def params_to_text(given: Mapping[str, Any], params: Any = None) -> bytes:
@@ -294,7 +299,7 @@ def params(**kwargs: Unpack[GivenParams]) -> Iterator[None]:
     merged = merge(_scope.get() or {}, expand(kwargs))
     token = _scope.set(merged)
     try:
-        call(lib.blosc2_grok_check_parameters, params_to_text({}))
+        parse(params_to_text({}))
         yield
     finally:
         _scope.reset(token)
@@ -316,5 +321,4 @@ def set_params_defaults(**kwargs: Unpack[GivenParams]) -> None:
 
 def get_params_defaults() -> dict[str, Any]:
     """The parameters with which this process encodes now."""
-    pairs = (item.split("=", 1) for item in read_text(lib.blosc2_grok_get_defaults).split(";"))
-    return {name: _to_python(name, _KINDS[name], text) for name, text in pairs}
+    return _to_values(read_text(lib.blosc2_grok_get_defaults))
