@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _SUPERBOXES = {b"jp2h", b"res ", b"uinf", b"asoc", b"jpch", b"jplh", b"cgrp"}
 _DEEPEST = 8  # boxes in boxes; the standard needs three
+_MOST = 65536  # boxes listed of a file
 
 # EnumCS of T.800 table I.10 and T.801 table M.25.
 COLOUR_SPACES = {
@@ -37,11 +38,16 @@ _METHODS = {1: "enumerated", 2: "restricted ICC", 3: "any ICC", 4: "vendor"}
 _CHANNEL_TYPES = {0: "colour", 1: "opacity", 2: "premultiplied opacity", 65535: "unspecified"}
 
 
-def boxes(data: memoryview, start: int = 0, end: int | None = None, depth: int = 0) -> Iterator[dict[str, Any]]:
+def boxes(
+    data: memoryview, start: int = 0, end: int | None = None, depth: int = 0, left: list[int] | None = None
+) -> Iterator[dict[str, Any]]:
     """Every box from start to end: its type, offset and length (header included), where its contents begin, and the boxes in
-    it. A length of 0, or beyond the end, means up to the end; what does not parse ends the list."""
+    it. A length of 0, or beyond the end, means up to the end; what does not parse ends the list, and so does the 65536th box
+    (left: how many more)."""
     end = len(data) if end is None else end
-    while end - start >= 8:
+    left = [_MOST] if left is None else left
+    while end - start >= 8 and left[0] > 0:
+        left[0] -= 1
         length, kind = struct.unpack_from(">I4s", data, start)
         header = 8
         if length == 1 and end - start >= 16:
@@ -54,7 +60,7 @@ def boxes(data: memoryview, start: int = 0, end: int | None = None, depth: int =
         length = min(length, end - start)
         box = {"type": kind.decode("latin-1"), "offset": start, "length": length, "contents": start + header}
         if kind in _SUPERBOXES and depth < _DEEPEST:
-            box["boxes"] = list(boxes(data, start + header, start + length, depth + 1))
+            box["boxes"] = list(boxes(data, start + header, start + length, depth + 1, left))
         yield box
         start += length
 

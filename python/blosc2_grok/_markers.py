@@ -32,6 +32,7 @@ _NAMES = {
 }
 _ORDERS = ["LRCP", "RLCP", "RPCL", "PCRL", "CPRL"]
 _QUANTISATION = ["none", "derived", "expounded"]
+_MOST = 65536  # marker segments of a header, and tile-parts, that are listed
 
 
 def _segments(data: memoryview, at: int, end: int) -> Iterator[tuple[str, int, memoryview]]:
@@ -130,6 +131,8 @@ def _read(header: _Header, found: Iterator[tuple[str, int, memoryview]]) -> tupl
     for name, at, raw in found:
         if name in ("SOT", "SOD", "EOC") and (markers or name != "SOT"):
             break
+        if len(markers) == _MOST:
+            return markers, "", at
         markers.append({"marker": name, "offset": at, "length": len(raw) + 4 if name != "SOC" else 2})
         try:
             header.take(name, raw)
@@ -144,7 +147,7 @@ def describe_codestream(data: memoryview, num_components: int) -> dict[str, Any]
     markers, name, at = _read(main, _segments(data, 0, len(data)))
     result = {"markers": markers, **main.describe()}
     parts: list[dict[str, Any]] = []
-    while name == "SOT" and len(data) - at >= 12:
+    while name == "SOT" and len(data) - at >= 12 and len(parts) < _MOST:
         tile, length, index, count = struct.unpack_from(">HIBB", data, at + 4)
         end = at + length if length else len(data)
         part: dict[str, Any] = {"tile": tile, "part": index, "num_parts": count, "offset": at, "length": length}

@@ -114,6 +114,19 @@ def test_length_of_the_codestream_box(length):
     assert last["offset"] + last["length"] == len(data)
 
 
+def test_jpx_baseline():
+    """Brand jpx, with the boxes that JPX files have beside those of JP2."""
+    image = picture(30, 40, 3)
+    rreq = box("rreq", bytes.fromhex("01 80 80 00 01 00 05 80 00 00".replace(" ", "")))
+    layer = box("jpch", box("lbl ", b"codestream")) + box("jplh", box("cgrp", colr(16)))
+    data = wrap(codestream(image), colr(16), before=rreq + layer)
+    data = data.replace(b"ftypjp2 \0\0\0\0jp2 ", b"ftypjpx \0\0\0\0jp2 ")
+    found = info(data)
+    assert (found["brand"], found["compatibility"]) == ("jpx ", ["jp2 "])
+    assert (decode(data) == image).all()
+    assert (decode(data, colour="rgb") == image).all()
+
+
 def test_every_box_is_described():
     image = picture(30, 40, 2)
     uuid = bytes(range(16))
@@ -207,6 +220,18 @@ def test_info_of_damaged_files(seed):
         except ValueError:
             pass
     assert described > 30
+
+
+def test_lists_have_an_end():
+    """A file of a great many boxes is not described for ever."""
+    stream = codestream(picture(20, 20, 1))
+    data = wrap(stream, colr(17), after=box("free", b"") * 70000)
+    found = info(data)
+    assert len(found["boxes"]) < 65536
+    assert found["boxes"][-1]["type"] == "free"
+    parts = segments.parse(stream)
+    parts.main += [(segments.COM, b"\0\1")] * 70000
+    assert len(info(parts.build())["codestream"]["markers"]) == 65536
 
 
 # ---- markers ---------------------------------------------------------------------------------------------------------
