@@ -15,6 +15,7 @@ import json
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import blosc2
@@ -23,19 +24,25 @@ import hdf5plugin  # noqa: F401  makes filter 32026 known to HDF5
 import numpy as np
 
 from ._chunks import zero_chunk
+from ._enums import GrkFileFmt
 from ._open import bounding_spans, normalize_key
 from ._pipeline import ChunkCoder, chunk_grid, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, DTypeLike
 
-__all__ = ["BLOSC2_FILTER", "Dataset", "create_dataset", "open_dataset"]
+__all__ = ["BLOSC2_FILTER", "HTJ2K_FILTER", "Dataset", "create_dataset", "open_dataset"]
 
-BLOSC2_FILTER = 32026
+BLOSC2_FILTER, HTJ2K_FILTER = 32026, 32033
 
 _PARAMETERS = "jpeg2000"  # attribute of a dataset: blocks and parameters as JSON, for what is written later
+_FILTERS: dict[str, dict[str, Any]] = {
+    # Level 5, no shuffling, codec 37, for what others write into the dataset through the filter.
+    "blosc2": {"compression": BLOSC2_FILTER, "compression_opts": (0, 0, 0, 0, 5, 0, 37)},
+    "htj2k": {"compression": HTJ2K_FILTER},
+}
 _LOSSY = ("ratio", "psnr", "max_error", "quality_mode", "irreversible", "qfactor", "quantization_step", "max_cs_size")
 
 
@@ -49,9 +56,10 @@ class Dataset(h5py.Dataset):
 
     num_threads: int = 0
 
-    def _coder(self) -> ChunkCoder:
+    def _coder(self) -> tuple[ChunkCoder, Callable[[ChunkCoder, np.ndarray], bytes]]:
         given = json.loads(self.attrs[_PARAMETERS])
-        return ChunkCoder(self.shape, self.dtype, given["parameters"], self.chunks, given["blocks"])
+        coder = ChunkCoder(self.shape, self.dtype, given["parameters"], self.chunks, given["blocks"])
+        return coder, as_frame if given["filter"] == "blosc2" else ChunkCoder.image
 
     def __setitem__(self, key: Any, value: ArrayLike) -> None:
         selection = normalize_key(key, self.shape)
@@ -65,7 +73,7 @@ class Dataset(h5py.Dataset):
         values = np.broadcast_to(values, target).reshape(box)
         if values.size == 0:
             return
-        coder = self._coder()
+        coder, code = self._coder()
         values = _as(values, coder.dtype)
         ranges = [
             range(start // chunk, -(-stop // chunk)) for (start, stop), chunk in zip(spans, self.chunks, strict=True)
@@ -75,7 +83,7 @@ class Dataset(h5py.Dataset):
             indices = itertools.product(*ranges)
             while part := list(itertools.islice(indices, batch)):
                 elements = [self._chunk_elements(index, spans, values, coder) for index in part]
-                for index, data in zip(part, pool.map(lambda e: as_frame(coder, e), elements), strict=True):
+                for index, data in zip(part, pool.map(partial(code, coder), elements), strict=True):
                     origin = tuple(i * c for i, c in zip(index, self.chunks, strict=True))
                     self.id.write_direct_chunk(origin, data)
 
@@ -131,6 +139,7 @@ def create_dataset(
     chunks: Sequence[int] | None = None,
     blocks: Sequence[int] | None = None,
     maxshape: Sequence[int | None] | None = None,
+    filter: str = "blosc2",
     num_threads: int = 0,
     **parameters: Any,
 ) -> Dataset:
@@ -139,6 +148,8 @@ def create_dataset(
     data: the array; or shape and dtype, for assigning slices later. chunks: shape of the HDF5 chunks, by default one image;
     blocks: shape of the images in them, by default the chunk. parameters: ``ratio``, ``psnr``, ``max_error``, ``ht`` as in ``asarray``,
     and those of ``encode``; without any, lossless. They are kept in the attribute "jpeg2000".
+    filter: "blosc2" (32026), or "htj2k" (32033, which hdf5plugin 6 and newer decodes by itself): every chunk is then one High-Throughput
+    codestream, of dtype (u)int8 or (u)int16 and at most three components.
     Raises ValueError for dtypes and parameters that are not supported, before anything is created.
     """
     if data is not None:
@@ -147,17 +158,31 @@ def create_dataset(
     if shape is None or dtype is None:
         raise ValueError("shape and dtype, or data, are needed")
     stored = {key: plain(value) for key, value in parameters.items()}
-    coder = ChunkCoder(shape, dtype, stored, chunks, blocks)
+    if filter == "htj2k":
+        stored = {**stored, "ht": True, "cod_format": GrkFileFmt.GRK_FMT_J2K.value}
+        if np.dtype(dtype).kind not in "ui" or np.dtype(dtype).itemsize > 2:
+            raise ValueError(
+                f"dtype {np.dtype(dtype)} is not possible with the filter htj2k; allowed: (u)int8 and (u)int16"
+            )
+    elif filter != "blosc2":
+        raise ValueError(f"filter: {filter!r} is not allowed; allowed: 'blosc2' and 'htj2k'")
+    coder = ChunkCoder(shape, dtype, stored, chunks, chunks if blocks is None and filter == "htj2k" else blocks)
+    lengths = [length for length in coder.chunks if length > 1]
+    if filter == "htj2k" and (
+        coder.blocks != coder.chunks or len(lengths) > 3 or len(lengths) == 3 and lengths[2] != 3
+    ):
+        raise ValueError(
+            f"chunks: {coder.chunks} with blocks {coder.blocks} is not possible with the filter htj2k; a chunk is one image, grey or RGB"
+        )
     created = group.create_dataset(
         name,
         shape=coder.shape,
         dtype=coder.dtype,  # chunks are coded in this machine's byte order
         chunks=coder.chunks,
         maxshape=maxshape,
-        compression=BLOSC2_FILTER,
-        compression_opts=(0, 0, 0, 0, 5, 0, 37),
+        **_FILTERS[filter],
     )
-    created.attrs[_PARAMETERS] = json.dumps({"blocks": list(coder.blocks), "parameters": stored})
+    created.attrs[_PARAMETERS] = json.dumps({"filter": filter, "blocks": list(coder.blocks), "parameters": stored})
     dataset = Dataset(created.id)
     dataset.num_threads = num_threads
     if data is not None:

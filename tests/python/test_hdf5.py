@@ -74,6 +74,34 @@ def test_read_by_a_process_that_knows_nothing_of_us(tmp_path, stack, rgb):
     assert 40 <= psnr(decibels, rgb, 255) < 40.2
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2"])
+def test_htj2k_filter(tmp_path, stack, rgb, dtype):
+    """Chunks that hdf5plugin's own HTJ2K filter (OpenJPH) decodes."""
+    if not hasattr(hdf5plugin, "Htj2k"):
+        pytest.skip("this hdf5plugin has no HTJ2K filter")
+    # The filter does not clamp what lossy coding leads beyond the dtype's range.
+    array = (stack // 9).clip(8, 247).astype(dtype)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        create_dataset(file, "exact", array, filter="htj2k")
+        create_dataset(file, "lossy", array, filter="htj2k", psnr=60)
+        create_dataset(file, "colour", rgb, filter="htj2k")
+        assert file["exact"].id.get_storage_size() < 0.8 * array.nbytes
+    exact, lossy, colour = read_elsewhere(path, "exact", "lossy", "colour")
+    np.testing.assert_array_equal(exact, array)
+    np.testing.assert_array_equal(colour, rgb)
+    assert psnr(lossy, array, 2.0 ** (8 * array.itemsize) - 1) > 59.9
+    with h5py.File(path, "r+") as file:
+        with pytest.raises(ValueError, match="float32"):
+            create_dataset(file, "a", array.astype("f4"), filter="htj2k")
+        with pytest.raises(ValueError, match="one image"):
+            create_dataset(file, "a", array, filter="htj2k", chunks=(1, 512, 768), blocks=(1, 256, 768))
+        with pytest.raises(ValueError, match="grey or RGB"):
+            create_dataset(file, "a", array, filter="htj2k", chunks=(2, 512, 768))
+        with pytest.raises(ValueError, match="'blosc2' and 'htj2k'"):
+            create_dataset(file, "a", array, filter="gzip")
+
+
 def test_b2h5py_reads_slices(tmp_path, stack):
     pytest.importorskip("b2h5py")
     path = tmp_path / "x.h5"
