@@ -108,6 +108,14 @@ BLOSC2_GROK_EXPORT size_t blosc2_grok_last_error(char *text, size_t capacity);
 BLOSC2_GROK_EXPORT int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim,
                                                 const int64_t *shape, const char *parameters, void **data,
                                                 size_t *size, char *error, size_t error_capacity);
+
+/* The same with a region of interest beside that of the parameters: roi_mask is NULL, or has a byte for each
+ * sample of one component in the order of the array, roi_mask_size in all, which is not 0 inside the region.
+ */
+BLOSC2_GROK_EXPORT int blosc2_grok_encode_region(const void *array, const char *dtype, int ndim,
+                                                 const int64_t *shape, const uint8_t *roi_mask,
+                                                 size_t roi_mask_size, const char *parameters, void **data,
+                                                 size_t *size, char *error, size_t error_capacity);
 BLOSC2_GROK_EXPORT void blosc2_grok_free(void *data);
 
 /* Parse parameters in text form over the defaults of the process, and write all there are then into text[0 ..

@@ -61,6 +61,13 @@ static j2k_status collect(const char *parameters, params *p, diagnosis *why) {
 int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim, const int64_t *shape,
                              const char *parameters, void **data, size_t *size, char *error,
                              size_t error_capacity) {
+    return blosc2_grok_encode_region(array, dtype, ndim, shape, NULL, 0, parameters, data, size, error,
+                                     error_capacity);
+}
+
+int blosc2_grok_encode_region(const void *array, const char *dtype, int ndim, const int64_t *shape,
+                              const uint8_t *roi_mask, size_t roi_mask_size, const char *parameters,
+                              void **data, size_t *size, char *error, size_t error_capacity) {
     diagnosis why = {""};
     params p;
     layout l;
@@ -70,6 +77,10 @@ int blosc2_grok_encode_array(const void *array, const char *dtype, int ndim, con
         status = layout_set_dtype(&l, dtype, 0, &why);
     if (status == J2K_OK)
         status = layout_set_shape(&l, ndim, shape, p.axes, &why);
+    if (status == J2K_OK && roi_mask && roi_mask_size != (uint64_t)l.width * l.height)
+        status = fail(&why, J2K_ERROR_ARGUMENT, "roi_mask: %zu samples do not mask an image of %u x %u",
+                      roi_mask_size, (unsigned)l.height, (unsigned)l.width);
+    p.roi_mask = roi_mask;
     if (status == J2K_OK)
         status = encode_growing(&l, &p, array, data, size, &why);
     return finish(status, &why, error, error_capacity);

@@ -79,9 +79,11 @@ static const parameter table[] = {
         "True: 9/7 wavelet; False: 5/3 wavelet; None: 5/3 when lossless, 9/7 with a quality_mode",
         "grk -I, opj -I"),
     ROW("roi_compno", INTEGER, roi_compno, -1, J2K_MAX_COMPONENTS - 1, NULL, "-1", "-1 to 16383",
-        "Component to code first as region of interest; -1: none", "grk -R c=, opj -ROI c="),
+        "Component to code first as region of interest; -1: none, or with roi_rects all",
+        "grk -R c=, opj -ROI c="),
     ROW("roi_shift", INTEGER, roi_shift, 0, 37, NULL, "0", "0 to 37",
-        "Bits by which that component is shifted up", "grk -R U=, opj -ROI U="),
+        "Bits by which the region is shifted up (maxshift); 0: none, or with roi_rects as many as it takes",
+        "grk -R U=, opj -ROI U="),
     ROW("precinct_size", PAIRS, precincts, 0, 32768, NULL, "0,0",
         "(width, height), powers of two up to 32768; several such pairs; or (0, 0)",
         "Size of a precinct at full resolution, then at the lower ones; the last pair is halved for the "
@@ -141,6 +143,11 @@ static const parameter table[] = {
         ""),
     ROW("nan", CHOICE, nan_policy, 0, 0, nan_policies, "refuse", "\"refuse\" or \"mask\"",
         "NaN and infinities in lossy coding of floats: an error, or kept exactly beside the image", ""),
+    ROW("roi_rects", RECTS, roi_rects, 0, UINT32_MAX, NULL, "",
+        "up to 64 tuples (x0, y0, x1, y1) with x0 < x1 and y0 < y1, inside the image",
+        "Region of interest, coded before all else: rectangles, counted from the upper left corner; encode() "
+        "takes a mask too",
+        ""),
     ROW("comment", TEXT, comment, 0, COMMENT_CAPACITY, NULL, "", "up to 1023 characters of Latin-1",
         "Text of a COM marker segment", "grk -C, opj -C"),
 };
@@ -309,8 +316,11 @@ static void set_options(const params *p, j2k_encode_options *o) {
         o->precinct_height[i] = (uint32_t)p->precincts.count_and_values[2 + 2 * i];
     }
     o->guard_bits = (uint32_t)p->numgbits;
-    o->roi_component = p->roi_shift ? (int)p->roi_compno : -1;
-    o->roi_shift = p->roi_compno < 0 ? 0 : (uint32_t)p->roi_shift;
+    bool region = p->roi_rects.count || p->roi_mask;
+    o->roi_component = p->roi_shift || region ? (int)p->roi_compno : -1;
+    o->roi_shift = p->roi_compno < 0 && !region ? 0 : (uint32_t)p->roi_shift;
+    o->num_roi_rects = (uint32_t)p->roi_rects.count;
+    o->roi_mask = p->roi_mask;
     o->sop = p->sop;
     o->eph = p->eph;
     o->tile_parts = (char)p->tile_parts;
@@ -333,6 +343,8 @@ j2k_status params_to_options(const params *p, const layout *l, j2k_encode_option
     params_take_profile(&resolved, l);
     set_options(&resolved, o);
     o->comment = p->comment[0] ? p->comment : NULL;
+    o->roi_rects = p->roi_rects.rects;
+    o->roi_mask_stride = (ptrdiff_t)l->width;
     if (l->num_components < 3)
         o->colour_transform = 0;
     if (!o->tile_width && l->tile_height < l->height) { /* a stack: the tile grid follows the planes */

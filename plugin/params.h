@@ -17,12 +17,13 @@ enum { FORMAT_UNKNOWN = 0, FORMAT_J2K = 1, FORMAT_JP2 = 2 }; /* of cod_format, a
 
 enum { MAX_ROI_RECTS = 64, COMMENT_CAPACITY = 1024 };
 
-/* Tuples of two and of four: count of them, and one behind the other. Read and written as one array. */
+/* Count of pairs, and one behind the other. Read and written as one array. */
 typedef struct pair_list {
     int64_t count_and_values[1 + 2 * J2K_MAX_RESOLUTIONS];
 } pair_list;
 typedef struct rect_list {
-    int64_t count_and_values[1 + 4 * MAX_ROI_RECTS];
+    int64_t count;
+    j2k_rectangle rects[MAX_ROI_RECTS];
 } rect_list;
 
 /* Values of all parameters, which the table addresses by offset. */
@@ -42,6 +43,8 @@ typedef struct params {
     pair_list precincts; /* from the highest resolution down; of none there is one precinct a resolution */
     rect_list roi_rects;
     char comment[COMMENT_CAPACITY]; /* Latin-1 */
+    const uint8_t
+        *roi_mask;  /* not in the table: a byte for each sample of a component, raster order; NULL: none */
     uint64_t given; /* bit i: row i of the table was named, or set in a C struct to other than its default */
 } params;
 

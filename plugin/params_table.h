@@ -17,8 +17,8 @@ typedef enum parameter_type {
     FLAGS,   /* int64_t */
     PAIR,    /* int64_t[2] */
     NUMBERS, /* quality_layers */
-    PAIRS,   /* tuple_list of pairs: "256,256|128,128" */
-    RECTS,   /* tuple_list of four */
+    PAIRS,   /* pair_list: "256,256|128,128" */
+    RECTS,   /* rect_list: "x0,y0,x1,y1|x0,y0,x1,y1" */
     TEXT     /* char[high]; in text form "%3B" is a semicolon, "%25" a percent sign */
 } parameter_type;
 

@@ -137,18 +137,29 @@ static bool parse_tuple(const parameter *row, span s, int64_t *values, int count
     return s.text == NULL;
 }
 
-/* Tuples with | between them. Nothing, and one pair of zeros, are no tuples. */
-static bool parse_tuples(const parameter *row, span s, int64_t *list, int width, int64_t capacity) {
+/* Pairs with | between them. Nothing, and one pair of zeros, are none. */
+static bool parse_pairs(const parameter *row, span s, int64_t *list) {
     int64_t count = 0;
     span piece;
     while (s.length && next_piece(&s, '|', &piece)) {
-        if (count == capacity || !parse_tuple(row, piece, list + 1 + count * width, width))
+        if (count == J2K_MAX_RESOLUTIONS || !parse_tuple(row, piece, list + 1 + 2 * count, 2))
             return false;
         count++;
     }
-    if (count == 1 && width == 2 && list[1] == 0 && list[2] == 0)
-        count = 0;
-    list[0] = count;
+    list[0] = count == 1 && list[1] == 0 && list[2] == 0 ? 0 : count;
+    return true;
+}
+
+static bool parse_rects(const parameter *row, span s, rect_list *list) {
+    span piece;
+    list->count = 0;
+    while (s.length && next_piece(&s, '|', &piece)) {
+        int64_t v[4];
+        if (list->count == MAX_ROI_RECTS || !parse_tuple(row, piece, v, 4) || v[0] >= v[2] || v[1] >= v[3])
+            return false;
+        list->rects[list->count++] =
+            (j2k_rectangle){(uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2], (uint32_t)v[3]};
+    }
     return true;
 }
 
@@ -213,9 +224,9 @@ bool params_parse_value(params *p, const parameter *row, const char *text, size_
     case NUMBERS:
         return parse_numbers(p, s);
     case PAIRS:
-        return parse_tuples(row, s, value, 2, J2K_MAX_RESOLUTIONS);
+        return parse_pairs(row, s, value);
     case RECTS:
-        return parse_tuples(row, s, value, 4, MAX_ROI_RECTS);
+        return parse_rects(row, s, at);
     case TEXT:
         return parse_text(row, at, s);
     }
@@ -265,12 +276,33 @@ bool params_text_is_complete(const char *text, size_t length) {
     return next_piece(&rest, ';', &piece) && is_defaults(piece);
 }
 
+static int count_bits(uint64_t bits) {
+    int count = 0;
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
+/* Rows whose values are not the defaults. Where all rows are named, as in a complete set of parameters, only
+ * these count as given. */
+static uint64_t differing(const params *p) {
+    uint64_t rows = 0;
+    char text[4 * COMMENT_CAPACITY];
+    for (int i = 0; params_row(i); i++) {
+        params_format_value(p, params_row(i), text, sizeof text);
+        if (strcmp(text, params_row(i)->default_value))
+            rows |= UINT64_C(1) << i;
+    }
+    return rows;
+}
+
 j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *why) {
     const char *end = length ? memchr(text, 0, length) : NULL;
     span rest = {text, end ? (size_t)(end - text) : length};
     span piece;
     params result = *p;
     bool layers_given = false;
+    uint64_t named = 0;
     while (next_piece(&rest, ';', &piece)) {
         if (!piece.length)
             continue;
@@ -291,9 +323,10 @@ j2k_status params_parse(params *p, const char *text, size_t length, diagnosis *w
         if (!params_parse_value(&result, row, value.text, value.length))
             return fail(why, J2K_ERROR_ARGUMENT, "%s: %.*s is not allowed; allowed: %s", row->name,
                         (int)(value.length < 60 ? value.length : 60), value.text, row->allowed);
-        result.given |= UINT64_C(1) << index;
+        named |= UINT64_C(1) << index;
         layers_given |= row->type == NUMBERS && result.num_quality_layers > 0;
     }
+    result.given = params_row(count_bits(named)) ? result.given | named : differing(&result);
     if (layers_given && result.quality_mode == QUALITY_NONE)
         return fail(why, J2K_ERROR_ARGUMENT,
                     "quality_layers needs a quality_mode; allowed: \"rates\", \"dB\" or \"max_error\"");
@@ -334,13 +367,22 @@ static void put_tuple(writer *w, const int64_t *values, int count) {
     }
 }
 
-static void put_tuples(writer *w, const int64_t *list, int width) {
+static void put_pairs(writer *w, const int64_t *list) {
     for (int64_t i = 0; i < list[0]; i++) {
         put(w, i ? "|" : "");
-        put_tuple(w, list + 1 + i * width, width);
+        put_tuple(w, list + 1 + 2 * i, 2);
     }
-    if (list[0] == 0 && width == 2)
+    if (list[0] == 0)
         put(w, "0,0");
+}
+
+static void put_rects(writer *w, const rect_list *list) {
+    for (int64_t i = 0; i < list->count; i++) {
+        const j2k_rectangle *r = &list->rects[i];
+        const int64_t values[4] = {r->x0, r->y0, r->x1, r->y1};
+        put(w, i ? "|" : "");
+        put_tuple(w, values, 4);
+    }
 }
 
 /* What would end a value, what trimming would take away, and the sign that says so. */
@@ -388,10 +430,10 @@ static void put_value(writer *w, const params *p, const parameter *row) {
         put_integer(w, *value);
         return;
     case PAIRS:
-        put_tuples(w, value, 2);
+        put_pairs(w, value);
         return;
     case RECTS:
-        put_tuples(w, value, 4);
+        put_rects(w, at);
         return;
     case TEXT:
         put_text(w, at);

@@ -34,6 +34,9 @@ typedef struct block_source {
     uint8_t roi_shift;        /* bits to shift magnitudes up (maxshift, annex H) */
     float inverse_step;       /* 1 / Delta_b */
     double wide_inverse_step; /* the same for wide data */
+    const uint8_t *roi_mask;  /* which magnitudes: NULL: all; else those whose byte is not 0. The others are
+                                 below 2^roi_shift */
+    ptrdiff_t roi_stride;     /* of the mask, bytes from row to row */
 } block_source;
 
 /* What rate control wants to know of an HT code-block (see ht_enc.c). */

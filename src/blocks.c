@@ -107,6 +107,37 @@ static unsigned plane_below(const subband *band, double step) {
     return plane >= 1 ? (unsigned)fmin(plane, MAX_CODED_BITPLANES - 1) : 0;
 }
 
+static const uint8_t *mask_of(const block_ref *ref) {
+    const tile_component *tc = ref->component;
+    for (unsigned r = 0; tc->roi_masks && r < tc->num_resolutions; r++) {
+        const resolution *res = &tc->resolutions[r];
+        for (unsigned b = 0; b < res->num_bands; b++)
+            if (ref->band == &res->bands[b])
+                return tc->roi_masks[3 * r + b];
+    }
+    return NULL;
+}
+
+/* A code-block with samples on both sides of the region's border keeps the mask. */
+static void set_region(const block_ref *ref, rect area, block_source *source) {
+    const subband *band = ref->band;
+    const uint8_t *m = mask_of(ref);
+    if (!m)
+        return;
+    ptrdiff_t stride = (ptrdiff_t)rect_width(band->area);
+    m += (ptrdiff_t)(area.y0 - band->area.y0) * stride + (area.x0 - band->area.x0);
+    uint64_t inside = 0;
+    for (uint32_t y = 0; y < rect_height(area); y++)
+        for (uint32_t x = 0; x < rect_width(area); x++)
+            inside += m[(ptrdiff_t)y * stride + (ptrdiff_t)x] != 0;
+    if (inside == 0)
+        source->roi_shift = 0;
+    else if (inside < rect_size(area)) {
+        source->roi_mask = m;
+        source->roi_stride = stride;
+    }
+}
+
 static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
     const subband *band = ref->band;
     const component_style *style = ref->component->style;
@@ -132,6 +163,7 @@ static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
         .num_bitplanes = (uint8_t)j2k_block_plane_limit(ref),
         .ht = ht,
     };
+    set_region(ref, area, &job.source);
     return job;
 }
 

@@ -27,6 +27,7 @@ typedef struct block_shape {
     bool wide;              /* up to MAX_CODED_BITPLANES */
     unsigned fraction_bits; /* below the point of magnitudes */
     uint8_t orientation, style;
+    unsigned region_samples; /* coded above a region of interest's shift, in a block with others below it */
 } block_shape;
 
 typedef struct ebcot_block {

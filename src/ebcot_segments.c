@@ -40,6 +40,34 @@ static double block_energy(const uint32_t *samples, size_t count, unsigned lengt
     return ldexp(energy, -2 * (int)shift);
 }
 
+/* What a sample's magnitude was before maxshift, and how many samples of a block with a mask were shifted:
+ * those that reach above the shift (annex H). */
+static uint64_t unshifted(uint64_t magnitude, unsigned roi_shift) {
+    return magnitude >> roi_shift ? magnitude >> roi_shift : magnitude;
+}
+
+static void region_energy(const uint32_t *samples, size_t count, encode_job *job, block_shape *shape) {
+    double energy = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t magnitude = samples[i] & 0x7FFFFFFF;
+        double m = (double)unshifted(magnitude, job->source.roi_shift);
+        energy += m * m;
+        shape->region_samples += magnitude >> job->source.roi_shift != 0;
+    }
+    job->energy = energy;
+}
+
+static void region_energy_wide(const uint64_t *samples, size_t count, encode_job *job, block_shape *shape) {
+    double energy = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t magnitude = samples[i] & INT64_MAX;
+        double m = (double)unshifted(magnitude, job->source.roi_shift);
+        energy += m * m;
+        shape->region_samples += magnitude >> job->source.roi_shift != 0;
+    }
+    job->energy = energy;
+}
+
 /* More magnitude bits than the guard bits allow for: exact coding is impossible, and the nearest that can
  * be said of a real number is the largest magnitude. */
 static void saturate(uint32_t *samples, size_t count, unsigned bits) {
@@ -70,7 +98,9 @@ j2k_status j2k_coding_load(const dsp_kernels *dsp, encode_job *job, uint32_t *sa
     if (job->source.irreversible)
         job->energy = block_energy(samples, count, length, fraction + job->source.roi_shift);
     RETURN_IF(planes > MAX_BITPLANES, J2K_ERROR_UNSUPPORTED);
-    block_shape result = {job->width, job->height, planes, false, fraction, job->orientation, job->style};
+    block_shape result = {job->width, job->height, planes, false, fraction, job->orientation, job->style, 0};
+    if (job->source.roi_mask)
+        region_energy(samples, count, job, &result);
     *shape = result;
     return J2K_OK;
 }
@@ -99,7 +129,9 @@ j2k_status j2k_coding_load_wide(encode_job *job, uint64_t *samples, block_shape 
         energy += magnitude * magnitude;
     }
     job->energy = ldexp(energy, -2 * (int)(fraction + job->source.roi_shift));
-    block_shape result = {job->width, job->height, planes, true, fraction, job->orientation, job->style};
+    block_shape result = {job->width, job->height, planes, true, fraction, job->orientation, job->style, 0};
+    if (job->source.roi_mask)
+        region_energy_wide(samples, count, job, &result);
     *shape = result;
     return J2K_OK;
 }
@@ -198,13 +230,28 @@ j2k_status j2k_coding_begin_pass(block_coding *coding, unsigned pass, size_t cou
     return (size_t)(coding->data_end - next) < MQ_BYTES_BOUND(count) ? J2K_ERROR_INTERNAL : J2K_OK;
 }
 
+/* Below the shift, samples outside of the region are coded, and those inside are refined with zeros, which
+ * removes nothing: what the sums count for them (see j2k_ebcot_refinement) is taken out again. */
+static double background_reduction(const block_shape *shape, const block_source *source, unsigned plane,
+                                   unsigned pass, const pass_sums *sums) {
+    unsigned b = distortion_bit(shape, plane);
+    int64_t distortion = sums->distortion, coded = sums->coded;
+    if ((pass + 2) % 3 == PASS_REFINEMENT) {
+        distortion -= 3 * (int64_t)shape->region_samples * ((int64_t)1 << b);
+        coded -= shape->region_samples;
+    }
+    if (!source->irreversible && plane == 0)
+        distortion += coded << b;
+    return ldexp((double)distortion, 2 * (int)plane - (int)b - 2);
+}
+
 /* The squared error that a pass removes, in quantiser steps squared. Sums are integers and scales powers
  * of two, so that nothing is rounded. Planes below a region of interest's shift hold only zeros. */
 static double pass_reduction(const block_shape *shape, const block_source *source, unsigned pass,
                              const pass_sums *sums) {
     unsigned plane = shape->planes - 1 - (pass + 2) / 3, roi_shift = source->roi_shift;
     if (plane < roi_shift)
-        return 0;
+        return source->roi_mask ? background_reduction(shape, source, plane, pass, sums) : 0;
     int64_t distortion = sums->distortion;
     unsigned b = distortion_bit(shape, plane);
     /* The last bit-plane makes integers exact: the half step that midpoints are off is removed as well. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "profiles.h"
+#include "roi.h"
 
 /* Level shift, colour transform, wavelet (encode_tiles.c), quantisation and block coding of all tiles.
  * Coefficients are needed for one tile at a time only; the tree and the coded passes stay. */
@@ -20,6 +21,7 @@ j2k_status j2k_encode_code_tiles(encoder *e) {
         tile *t = &e->tiles[i];
         j2k_arena_reset(&context->work);
         TRY(j2k_encode_load_tile(e, i, &context->memory, t));
+        TRY(j2k_roi_mask_tile(e, t));
         TRY(j2k_tile_encode_blocks(context, t, e->ht, &context->memory, &refs[i], &counts[i]));
         e->num_refs += counts[i];
     }

@@ -9,6 +9,7 @@
 #include "markers.h"
 #include "profiles.h"
 #include "quant.h"
+#include "roi.h"
 
 void j2k_encode_options_init(j2k_encode_options *options) {
     memset(options, 0, sizeof *options);
@@ -150,10 +151,6 @@ static j2k_status check_progression_changes(encoder *e) {
     return J2K_OK;
 }
 
-static bool has_region(const j2k_encode_options *o) {
-    return o->num_roi_rects || o->roi_mask;
-}
-
 static j2k_status check_roi(encoder *e) {
     const j2k_encode_options *o = &e->options;
     const j2k_image *image = e->image;
@@ -161,7 +158,7 @@ static j2k_status check_roi(encoder *e) {
         REFUSE("roi_component %d: the image has %u components", o->roi_component, image->num_components);
     if (o->roi_shift > 37)
         REFUSE("roi_shift %u is not in 0 to 37", o->roi_shift);
-    if (has_region(o) && (o->codeblock_style & J2K_STYLE_HT))
+    if (j2k_has_region(o) && (o->codeblock_style & J2K_STYLE_HT))
         REFUSE("roi_rects, roi_mask: HT code-blocks have no bit-planes that could come first");
     for (uint32_t i = 0; i < o->num_roi_rects; i++) {
         const j2k_rectangle *r = &o->roi_rects[i];
@@ -421,7 +418,9 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
     double psnr = o->layer_quality[o->num_layers - 1];
     if (!e->irreversible || o->base_step > 0 || e->ht_target)
         return J2K_OK;
-    if (o->quality == J2K_QUALITY_RATIO && psnr > 1 && !(o->codeblock_style & J2K_STYLE_HT)) {
+    /* A region of interest wants a step that is finer than what the whole image can have. */
+    bool even = !j2k_has_region(o) && !o->roi_shift;
+    if (o->quality == J2K_QUALITY_RATIO && psnr > 1 && even && !(o->codeblock_style & J2K_STYLE_HT)) {
         double bytes = j2k_encode_layer_bytes(e, o->num_layers - 1);
         if (e->ratio_step > 0)
             e->base_step = e->ratio_step;
@@ -480,17 +479,15 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
                            .codeblock_style = (uint8_t)o->codeblock_style,
                            .reversible = !e->irreversible};
     plan_precincts(e, &coding);
-    for (uint32_t c = 0; c < e->image->num_components; c++) {
+    for (uint32_t c = 0; c < e->image->num_components; c++)
         e->cs.components[c].coding = coding;
-        e->cs.components[c].roi_shift = o->roi_component == (int)c ? (uint8_t)o->roi_shift : 0;
-    }
     TRY(plan_changes(e));
     j2k_encode_quantise(e);
     double planned = e->base_step;
     TRY(refine_base_step(e, refine));
     if (!e->coded && e->base_step != planned)
         j2k_encode_quantise(e);
-    return J2K_OK;
+    return j2k_roi_plan(e);
 }
 
 void j2k_encode_capabilities(encoder *e) {

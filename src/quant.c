@@ -101,12 +101,12 @@ const quant_kernels j2k_quant_c = {quantise_int_c,     quantise_float_c, dequant
 
 /* ---- code-blocks ---- */
 
-/* Maxshift (H.1): all magnitudes of the row up by `shift` bits. */
-static uint32_t shift_up(uint32_t *row, unsigned n, unsigned shift) {
+/* Maxshift (H.1): magnitudes of the row up by `shift` bits, of all samples or those of the mask. */
+static uint32_t shift_up(uint32_t *row, unsigned n, unsigned shift, const uint8_t *mask) {
     uint32_t all = 0;
     for (unsigned i = 0; i < n; i++) {
         uint32_t m = row[i] & INT32_MAX;
-        if (m)
+        if (m && (!mask || mask[i]))
             m = shift > 30 || m > (uint32_t)INT32_MAX >> shift ? INT32_MAX : m << shift;
         all |= m;
         row[i] = (row[i] & 0x80000000u) | m;
@@ -142,7 +142,8 @@ uint32_t j2k_quantise_block(const dsp_kernels *dsp, const block_source *source, 
         else
             row = kernels->quantise_int((const int32_t *)source->data + y * source->stride, width, out);
         if (source->roi_shift)
-            row = shift_up(out, width, source->roi_shift);
+            row = shift_up(out, width, source->roi_shift,
+                           source->roi_mask ? source->roi_mask + (ptrdiff_t)y * source->roi_stride : NULL);
         all |= row;
     }
     return all;

@@ -39,6 +39,10 @@ static uint64_t shift_up(uint64_t word, unsigned shift) {
     return (word & SIGN_BIT) | m;
 }
 
+static bool in_region(const block_source *source, unsigned x, unsigned y) {
+    return !source->roi_mask || source->roi_mask[y * source->roi_stride + (ptrdiff_t)x];
+}
+
 uint64_t j2k_quantise_block_wide(const block_source *source, unsigned width, unsigned height,
                                  unsigned fraction_bits, uint64_t *out) {
     const double scale = scale_of(source, fraction_bits);
@@ -46,7 +50,7 @@ uint64_t j2k_quantise_block_wide(const block_source *source, unsigned width, uns
     for (unsigned y = 0; y < height; y++) {
         for (unsigned x = 0; x < width; x++) {
             uint64_t word = quantise(source, y * source->stride + (ptrdiff_t)x, scale);
-            *out = shift_up(word, source->roi_shift);
+            *out = in_region(source, x, y) ? shift_up(word, source->roi_shift) : word;
             all |= *out++ & INT64_MAX;
         }
     }
@@ -70,7 +74,8 @@ bool j2k_block_is_wide(const encode_job *job) {
     uint64_t all = 0;
     for (unsigned y = 0; y < job->height; y++)
         for (unsigned x = 0; x < job->width; x++)
-            all |= quantise(source, y * source->stride + (ptrdiff_t)x, scale) & INT64_MAX;
+            if (in_region(source, x, y)) /* the others are below the shift */
+                all |= quantise(source, y * source->stride + (ptrdiff_t)x, scale) & INT64_MAX;
     return (shift_up(all, source->roi_shift) & INT64_MAX) >> MAX_BITPLANES != 0;
 }
 

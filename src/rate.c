@@ -28,10 +28,20 @@ static int64_t pass_cost(const rate_control *rc, const codeblock *cb, unsigned p
     return (int64_t)cb->u.enc.passes[pass].length - before;
 }
 
+/* A region of interest is coded before everything else (H.1): its passes, those of the bit-planes above the
+ * shift, count as their shifted coefficients do. */
+static double priority(const rate_control *rc, const block_ref *ref, unsigned pass) {
+    unsigned shift = ref->component->style->roi_shift;
+    unsigned below =
+        (pass + 2) / 3 + shift; /* bit-planes that the pass does not reach, if it is the region's */
+    return shift && !rc->ht && below < (ref->block->num_passes + 2u) / 3 ? ldexp(1, 2 * (int)shift) : 1;
+}
+
 /* The slopes along a convex hull decrease, so that "all hull points of at least this slope" is the best
  * choice of passes for the bytes it takes, and a single threshold serves all code-blocks. A pass that takes
  * no bytes joins the next point. An HT set that takes no more bytes than one before it replaces it. */
-static void find_hull(const rate_control *rc, const codeblock *cb, double weight, float *slopes) {
+static void find_hull(const rate_control *rc, const block_ref *ref, double weight, float *slopes) {
+    const codeblock *cb = ref->block;
     uint16_t hull[256]; /* pass numbers; a code-block has at most MAX_PASSES */
     unsigned points = 0;
     for (unsigned i = 0; i < cb->num_passes; i++)
@@ -47,7 +57,7 @@ static void find_hull(const rate_control *rc, const codeblock *cb, double weight
             int64_t cost = bytes - (top < 0 ? 0 : pass_cost(rc, cb, (unsigned)top));
             if (gain <= 0)
                 break;
-            double slope = cost > 0 ? gain / (double)cost : HUGE_VAL;
+            double slope = cost > 0 ? gain * priority(rc, ref, i) / (double)cost : HUGE_VAL;
             if (top >= 0 && slope >= slopes[top]) {
                 slopes[hull[--points]] = 0;
                 continue;
@@ -101,7 +111,7 @@ static void find_slopes(rate_control *rc) {
             mean = masked ? mean_log_activity(rc, i) : 0;
         }
         double factor = masked ? exp(MASKING_POWER * (mean - log_activity(rc, ref))) : 1;
-        find_hull(rc, cb, weight * factor, cb->u.enc.slopes);
+        find_hull(rc, ref, weight * factor, cb->u.enc.slopes);
         for (unsigned p = 0; p < cb->num_passes; p++)
             if (cb->u.enc.slopes[p] > 0) {
                 rc->min_slope = fminf(rc->min_slope, cb->u.enc.slopes[p]);

@@ -120,6 +120,9 @@ typedef struct tile_component {
     bool wanted;                /* false: its packets are parsed but nothing is decoded */
     rect window; /* what is wanted of resolutions[wanted_resolutions - 1], in its coordinates */
     resolution *resolutions;
+    const uint8_t **roi_masks; /* encoder, while the tile is coded: for subband b of resolution r, at 3 r + b,
+                                  a byte for each coefficient, rows of the band's width, not 0 inside the
+                                  region of interest. NULL: all coefficients have the same shift */
 } tile_component;
 
 typedef struct tile {

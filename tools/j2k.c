@@ -50,6 +50,7 @@ static const char usage_text[] =
     "  --subsampling DXxDY[,...]  of the components; the last one stands for the rest\n"
     "  --guard-bits N, --derived, --base-step S   quantisation\n"
     "  --roi COMPONENT,SHIFT      shift a component up (maxshift)\n"
+    "  --roi-rect X0,Y0,X1,Y1     rectangle to code first, counted from the image's corner; may be repeated\n"
     "  --sop, --eph, --plt, --tlm write these markers\n"
     "  --tile-parts R|L|C         new tile-part at each resolution, layer or component\n"
     "  --rsiz N                   profile (T.800 table A.10): sets what it prescribes, which options behind "
@@ -69,6 +70,8 @@ static const char usage_text[] =
 typedef enum command { COMMAND_ENCODE = 1, COMMAND_DECODE = 2, COMMAND_INFO = 4 } command;
 
 /* Everything the command line says. */
+enum { MAX_ROI_RECTS = 64 };
+
 typedef struct request {
     command command;
     j2k_encode_options encode;
@@ -81,6 +84,7 @@ typedef struct request {
     uint32_t (*subsampling)[2];
     size_t num_subsampling;
     uint32_t *component_list;
+    j2k_rectangle roi_rects[MAX_ROI_RECTS];
     uint32_t x0, y0;
     bool format_given, json;
     uint32_t threads, cpu_mask, repeat;
@@ -387,6 +391,16 @@ static bool set_roi(request *r, const char *value) {
     return true;
 }
 
+static bool set_roi_rect(request *r, const char *value) {
+    uint32_t v[4], n = r->encode.num_roi_rects;
+    if (n == MAX_ROI_RECTS || parse_list(value, ",", v, 4) != 4)
+        return false;
+    r->roi_rects[n] = (j2k_rectangle){v[0], v[1], v[2], v[3]};
+    r->encode.roi_rects = r->roi_rects;
+    r->encode.num_roi_rects++;
+    return true;
+}
+
 static bool set_tile_parts(request *r, const char *value) {
     r->encode.tile_parts = value[0];
     return value[0] != '\0' && strchr("RLC", value[0]) != NULL && value[1] == '\0';
@@ -465,6 +479,7 @@ static const struct option {
     {"--derived", ENC, false, set_derived},
     {"--base-step", ENC, true, set_base_step},
     {"--roi", ENC, true, set_roi},
+    {"--roi-rect", ENC, true, set_roi_rect},
     {"--sop", ENC, false, set_sop},
     {"--eph", ENC, false, set_eph},
     {"--plt", ENC, false, set_plt},

@@ -63,6 +63,10 @@ def _load() -> ctypes.CDLL:
             ctypes.c_int,
             [pointer, text, ctypes.c_int, pointer, text, pointer, pointer, pointer, size],
         ),
+        "blosc2_grok_encode_region": (
+            ctypes.c_int,
+            [pointer, text, ctypes.c_int, pointer, pointer, size, text, pointer, pointer, pointer, size],
+        ),
         "blosc2_grok_describe": (ctypes.c_int, [pointer, size, pointer, pointer, pointer, pointer, size]),
         "blosc2_grok_decode_components": (
             ctypes.c_int,

@@ -58,6 +58,7 @@ class Params(TypedDict, total=False):
     axes: str
     significant_bits: int
     nan: str
+    roi_rects: Sequence[int] | Sequence[Sequence[int]]
     comment: str
 
 

@@ -46,6 +46,7 @@ DEFAULTS = {
     "axes": "",
     "significant_bits": 0,
     "nan": "refuse",
+    "roi_rects": (),
     "comment": "",
 }
 
@@ -101,6 +102,9 @@ ALLOWED = [
     ("enableTilePartGeneration", "L", "L"),
     ("enableTilePartGeneration", "C", "C"),
     ("enableTilePartGeneration", 1, True),
+    ("roi_rects", (1, 2, 3, 4), ((1, 2, 3, 4),)),
+    ("roi_rects", [[1, 2, 3, 4], (5, 6, 7, 8)], ((1, 2, 3, 4), (5, 6, 7, 8))),
+    ("roi_rects", [], ()),
     ("write_plt", True, True),
     ("write_tlm", True, True),
     ("write_sop", True, True),
@@ -159,6 +163,8 @@ BAD = [
     ("precinct_size", [(64, 64), (64,)]),
     ("precinct_size", [(64, 64)] * 34),
     ("enableTilePartGeneration", "P"),
+    ("roi_rects", (1, 2, 3)),
+    ("roi_rects", (3, 2, 1, 4)),
     ("write_plt", "yes"),
     ("comment", "x" * 1024),
     ("comment", "\u4e2d"),
@@ -274,6 +280,40 @@ def test_tile_grid_must_meet_the_image():
     ]:
         with pytest.raises(ValueError, match="tile_offset"):
             set_params_defaults(tile_size=tile_size, tile_offset=tile_offset, offset=offset)
+
+
+def test_profiles_prescribe_what_is_not_given():
+    image = np.random.default_rng(0).integers(0, 4096, (60, 80, 3), np.uint16)
+    cinema = {"rsiz": GrkProfile.GRK_PROFILE_CINEMA_2K, "significant_bits": 12}
+    expected = {"rsiz": 3, "progression": "CPRL", "codeblock_width": 32, "irreversible": True, "guard_bits": 1}
+
+    def check(**params):
+        found = blosc2_grok.info(blosc2_grok.encode(image, **params))
+        assert {name: found[name] for name in expected} == expected
+
+    check(**cinema)
+    check(params=blosc2_grok.Parameters(**cinema))
+    set_params_defaults(**cinema)
+    check()
+    check(params=blosc2_grok.get_params_defaults())
+    assert blosc2_grok.get_params_defaults()["progression"] == "CPRL"
+    set_params_defaults(**blosc2_grok.get_params_defaults())
+    check()
+    set_params_defaults(rsiz=0, significant_bits=0)
+    assert blosc2_grok.info(blosc2_grok.encode(image))["rsiz"] == 0
+
+
+def test_contradictions_of_a_profile_are_refused_by_name():
+    for name, value in [("progression", "LRCP"), ("numgbits", 2), ("irreversible", False), ("num_resolutions", 9),
+                        ("codeblock_size", (64, 64)), ("write_tlm", False), ("enableTilePartGeneration", True),
+                        ("mode", GrkMode.LAZY), ("precinct_size", (64, 64)), ("framerate", 23)]:  # fmt: skip
+        with pytest.raises(ValueError, match=f"profile Cinema 2K .rsiz 3.: {name}"):
+            set_params_defaults(rsiz=GrkProfile.GRK_PROFILE_CINEMA_2K, **{name: value})
+    with pytest.raises(ValueError, match="rsiz 2560 is no profile"):
+        set_params_defaults(rsiz=0xA00)
+    image = np.zeros((60, 80, 3), np.uint16)
+    with pytest.raises(ValueError, match="profile Cinema 2K .*16-bit unsigned samples; 12 to 12"):
+        blosc2_grok.encode(image, rsiz=3)
 
 
 def test_params_defaults_can_be_passed_on():
