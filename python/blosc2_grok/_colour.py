@@ -49,10 +49,10 @@ def rgb(
     colours, opacity, premultiplied = _assign(channels, boxes["channels"], space)
     values, depth, (dx, dy) = _common_grid(colours + ([opacity] if opacity else []), colours)
     if region is not None:
-        left, top = description["x0"] + int(region[0]), description["y0"] + int(region[1])
-        x = _ceil_div(left, dx << reduce) - _ceil_div(description["x0"] + decoded[0], dx << reduce)
-        y = _ceil_div(top, dy << reduce) - _ceil_div(description["y0"] + decoded[1], dy << reduce)
-        values = [plane[y:, x:] for plane in values]
+        first = (description["x0"], description["y0"])
+        x0, x1, left = (_ceil_div(first[0] + v, dx << reduce) for v in (int(region[0]), int(region[2]), decoded[0]))
+        y0, y1, top = (_ceil_div(first[1] + v, dy << reduce) for v in (int(region[1]), int(region[3]), decoded[1]))
+        values = [plane[y0 - top : y1 - top, x0 - left : x1 - left] for plane in values]
     alpha = values.pop() if opacity else None
     result = _to_rgb(values, depth, space, specification)
     if premultiplied:
@@ -71,11 +71,16 @@ def _warning() -> type[Warning]:
     return DecodeWarning
 
 
-def margins(description: dict[str, Any], reduce: int) -> tuple[int, int]:
-    """How far left of and above a region samples may lie that its colours need."""
+def widened(region: Sequence[int], description: dict[str, Any], reduce: int) -> list[int]:
+    """The region with all samples that its colours need: those on a coarser grid may lie left of it or above it, and at the
+    image's border on the other side."""
     components = description["components"]
-    differ = len({(c["dx"], c["dy"]) for c in components}) > 1
-    return tuple(max(c[name] for c in components) << reduce if differ else 0 for name in ("dx", "dy"))
+    x0, y0, x1, y1 = (int(corner) for corner in region)
+    if len({(c["dx"], c["dy"]) for c in components}) == 1:
+        return [x0, y0, x1, y1]
+    x, y = (max(c[name] for c in components) << reduce for name in ("dx", "dy"))
+    right, bottom = description["x1"] - description["x0"], description["y1"] - description["y0"]
+    return [max(x0 - x, 0), max(y0 - y, 0), min(x1 + x, right), min(y1 + y, bottom)]
 
 
 def _ceil_div(a: int, b: int) -> int:

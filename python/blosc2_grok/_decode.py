@@ -190,16 +190,15 @@ def _decode_rgb(
     tolerant: bool,
     num_threads: int,
 ) -> np.ndarray:
-    from ._colour import margins, rgb
+    from ._colour import rgb, widened
 
     selection = _selection(reduce, region, layers, None, tolerant, num_threads)
     description = describe(source, selection)
     if (description["dtype"] or "").startswith("float"):
         raise ValueError(f"colour: samples of {description['dtype']} have no colour space")
     wider = None
-    if region is not None:  # chroma that lies on a coarser grid may come from left of the region or above it
-        right, below = margins(description, reduce)
-        wider = [max(int(region[0]) - right, 0), max(int(region[1]) - below, 0), int(region[2]), int(region[3])]
+    if region is not None:
+        wider = widened(region, description, reduce)
         selection = _selection(reduce, wider, layers, None, tolerant, num_threads)
         description = describe(source, selection)
     planes = _planes(source, selection, description)

@@ -206,6 +206,26 @@ def test_subsampled_chroma_at_odd_offsets(tmp_path):
     assert np.abs(rgb(data)[:, :, 0] - np.clip(red, 0, 255)).max() <= 0.5001
 
 
+@pytest.mark.parametrize("factors", [(2, 2), (4, 1), (3, 2)])
+@pytest.mark.parametrize("offset", [(1, 0), (6, 7)])
+def test_regions_of_subsampled_images_are_parts_of_the_whole(factors, offset, tmp_path):
+    """Also where the chroma of a region lies outside it."""
+    data, planes = subsampled(factors, offset, tmp_path)
+    height, width = planes[0].shape
+    rng = np.random.default_rng(5)
+    for reduce in (0, 1, 2):
+        whole = rgb(data, reduce=reduce)
+        for _ in range(12):
+            x = np.sort(rng.choice(width + 1, 2, replace=False))
+            y = np.sort(rng.choice(height + 1, 2, replace=False))
+            columns, rows = (-(-(v + o) >> reduce) - -(-o >> reduce) for v, o in zip((x, y), offset, strict=True))
+            if columns[0] == columns[1] or rows[0] == rows[1]:
+                continue
+            part = rgb(data, reduce=reduce, region=(x[0], y[0], x[1], y[1]))
+            assert part.shape[:2] == (rows[1] - rows[0], columns[1] - columns[0])
+            assert (part == whole[rows[0] : rows[1], columns[0] : columns[1]]).all()
+
+
 def subsampled(factors, offset, tmp_path):
     import images
     import ours
