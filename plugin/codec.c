@@ -89,7 +89,7 @@ static j2k_status make_room(const layout *l, size_t box_size, params *p, diagnos
     double bytes = (double)layout_size(l);
     for (int64_t i = 0; p->quality_mode == QUALITY_RATES && i < p->num_quality_layers; i++) {
         double left = bytes / p->quality_layers[i] - (double)box_size;
-        double least = bytes / 1e9 * (double)(i + 1); /* ratios decrease */
+        double least = bytes / 1e8 * (double)(i + 1); /* ratios decrease */
         p->quality_layers[i] = bytes / (left > least ? left : least);
     }
     if (p->max_cs_size > 0)

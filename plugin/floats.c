@@ -69,15 +69,14 @@ static double value_of(const float_format *f, uint32_t bits) {
     return bits & f->sign ? -magnitude : magnitude;
 }
 
-/* The pattern nearest to a value, halves to even. */
+/* The pattern nearest to a value, halves to even, of finite numbers only: lossy coding must not make an
+ * infinity of the largest one. */
 static uint32_t bits_of(const float_format *f, double value) {
     double magnitude = fabs(value);
     uint32_t sign = value < 0 ? f->sign : 0;
     if (f->size == 4) {
-        /* Up to half a unit in the last place beyond the largest number, that is nearer than infinity. */
-        const double limit = FLT_MAX * (1 + ldexp(1, -25));
-        if (magnitude > FLT_MAX)
-            return (magnitude < limit ? f->infinity - 1 : f->infinity) | sign;
+        if (!(magnitude <= FLT_MAX))
+            return (f->infinity - 1) | sign;
         float v = (float)value;
         uint32_t bits;
         memcpy(&bits, &v, sizeof bits);
@@ -89,13 +88,10 @@ static uint32_t bits_of(const float_format *f, double value) {
     (void)frexp(magnitude, &exponent); /* magnitude is below 2^exponent, at least half of it */
     int last = exponent - 11 > f->lowest ? exponent - 11 : f->lowest;
     double places = nearbyint(ldexp(magnitude, -last)); /* of the last place of this binade: at most 2^11 */
-    uint32_t bits = f->infinity;
-    if (places <= 2048 &&
-        last - f->lowest < 31) /* a carry into the next binade, infinity included, adds up */
+    uint32_t bits = f->infinity - 1;
+    if (places <= 2048 && last - f->lowest < 31) /* a carry into the next binade adds up */
         bits = ((uint32_t)(last - f->lowest) << f->mantissa_bits) + (uint32_t)places;
-    if (bits > f->infinity)
-        bits = f->infinity;
-    return bits | sign;
+    return (bits < f->infinity ? bits : f->infinity - 1) | sign;
 }
 
 /* Patterns in the order of the numbers; -NaN comes first and NaN last. */

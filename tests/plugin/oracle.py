@@ -69,8 +69,8 @@ def floats(file):
         values = bits.astype(f"u{dtype.itemsize}").view(dtype)
     else:
         mantissa, exponent = map(int, re.fullmatch(r"(\d+)\*2\^(-?\d+)", said["step"]).groups())
-        with np.errstate(over="ignore"):
-            values = (whole * np.ldexp(float(mantissa), exponent)).astype(dtype)
+        largest = float(np.finfo(dtype).max)
+        values = (whole * np.ldexp(float(mantissa), exponent)).clip(-largest, largest).astype(dtype)
     codes = mask(file)
     if codes is not None:
         values = np.select(

@@ -42,7 +42,7 @@ def payloads(array):
     start = frame.find(SIGNATURE)
     while start >= 0:
         end = start
-        while frame[end + 4 : end + 8] in (b"jP  ", b"ftyp", b"jp2h", b"jp2c"):
+        while frame[end + 4 : end + 8] in (b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"uuid"):
             end += int.from_bytes(frame[end : end + 4], "big")
         files.append(frame[start:end])
         start = frame.find(SIGNATURE, end)
