@@ -104,8 +104,10 @@ static j2k_status describe_components(decoder *d) {
         info->full_height = rect_height(full);
         info->width = rect_width(d->areas[c]);
         info->height = rect_height(d->areas[c]);
-        d->samples += info->wanted ? rect_size(d->areas[c]) : 0;
-        if (d->samples > d->options.max_pixels)
+        uint64_t more = info->wanted ? rect_size(d->areas[c]) : 0;
+        bool too_many = more > d->options.max_pixels - d->samples; /* which never exceeds it */
+        d->samples += more;
+        if (too_many)
             return j2k_fail(diag, J2K_ERROR_LIMIT,
                             "the image has more than the %llu samples allowed (max_pixels)",
                             (unsigned long long)d->options.max_pixels);

@@ -39,7 +39,7 @@ static void quantise_band(const tile *t, const image_siz *siz, uint32_t componen
     const quantisation *quant = &tc->style->quant;
     bool reversible = tc->style->coding.reversible;
     unsigned orientation = band->orientation;
-    unsigned index = r == 0 ? 0 : 3 * (r - 1) + orientation; /* place in QCD and QCC, A.6.4 */
+    unsigned index = r == 0 ? 0 : 3 * (r - 1) + orientation;      /* place in QCD and QCC, A.6.4 */
     unsigned planes = quant->guard_bits + quant->exponent[index]; /* equation E-2 */
     band->num_bitplanes = (uint8_t)(planes ? planes - 1 : 0);
     band->step = 1;

@@ -43,8 +43,8 @@ static j2k_status plane_alloc(plane *p, rect area, bool wide, arena *memory) {
     uint64_t stride = ((uint64_t)rect_width(area) + 15) / 16 * 16;
     if (stride % 1024 == 0) /* whole pages: rows would fall on the same cache sets */
         stride += 16;
+    RETURN_IF(stride > SIZE_MAX / 16 / ((uint64_t)rect_height(area) + 1), J2K_ERROR_MEMORY);
     uint64_t elements = stride * rect_height(area) + 16;
-    RETURN_IF(elements > SIZE_MAX / 8, J2K_ERROR_MEMORY);
     p->area = area;
     p->stride = (ptrdiff_t)stride;
     p->data = j2k_arena_alloc(memory, (size_t)elements, element_size(wide));

@@ -200,6 +200,39 @@ static void huge_and_empty(void) {
     check_stream("3000 x 3000 zeros");
 }
 
+/* Limits that a careless caller has lifted, and sizes whose product passes 64 bits: it is memory that ends
+ * it. */
+static void without_limits(void) {
+    for (unsigned components = 1; components <= 3; components += 2) {
+        begin();
+        put_siz(&s, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, components);
+        put_cod(&s, 1, 0, 1);
+        put_qcd(&s, 1, 8);
+        put_tile(0, 0, 1, 0, 40);
+        put_eoc();
+        j2k_decode_options options;
+        j2k_decode_options_init(&options);
+        options.max_pixels = options.max_memory = options.max_incomplete = UINT64_MAX;
+        uint32_t nothing;
+        j2k_component views[3];
+        for (unsigned c = 0; c < components; c++)
+            views[c] = (j2k_component){
+                .data = &nothing, .type = J2K_UINT32, .width = 0xFFFFFFFF, .height = 0xFFFFFFFF};
+        j2k_image image = {.num_components = components, .components = views};
+        for (int tolerant = 0; tolerant < 2; tolerant++) {
+            j2k_context *context = j2k_context_create(1, 0);
+            CHECK(context);
+            options.tolerant = tolerant;
+            j2k_status status = j2k_decode(context, s.data, s.size, &options, &image);
+            if (verbose)
+                printf("without limits: %d %s\n", (int)status, j2k_context_message(context));
+            j2k_status alone = tolerant ? J2K_ERROR_UNSUPPORTED : J2K_ERROR_TRUNCATED; /* too many precincts */
+            CHECK(status == (components > 1 ? J2K_ERROR_LIMIT : alone));
+            j2k_context_destroy(context);
+        }
+    }
+}
+
 static void many_tiles(void) {
     for (unsigned components = 1; components <= (SLOWER > 1 ? 128 : 16384); components *= 128) {
         for (unsigned subsampling = components > 128 ? 255 : 1; subsampling <= 255; subsampling += 254) {
@@ -529,6 +562,7 @@ static void boxes(void) {
 int main(int argc, char **argv) {
     verbose = argc > 1 && argv[1][0];
     huge_and_empty();
+    without_limits();
     many_tiles();
     many_components();
     many_packets();
