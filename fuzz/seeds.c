@@ -20,6 +20,8 @@ int main(int argc, char **argv) {
     for (int kind = 0; kind < NUM_STREAMS; kind++) {
         stream s = make_stream(context, (stream_kind)kind), block = {0};
         write_seed(argv[1], "fuzz_decode", kind, s.data, s.size);
+        if (kind == STREAM_STYLES || kind == STREAM_HT || kind == STREAM_TILES)
+            write_seed(argv[1], "fuzz_transcode", kind, s.data, s.size);
         if (kind == STREAM_PALETTE || kind == STREAM_TILES)
             write_seed(argv[1], "fuzz_header", kind, s.data, s.size);
         if (kind == STREAM_PALETTE)
