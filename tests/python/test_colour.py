@@ -1,5 +1,6 @@
 # decode(colour="rgb"): palettes, channel definitions, sYCC, other colour spaces, profiles; against Pillow and OpenJPEG.
 # SPDX-License-Identifier: BSD-3-Clause
+import functools
 import io
 import os
 import shutil
@@ -292,6 +293,7 @@ def test_spaces_that_cannot_be_made_rgb():
 # ---- profiles --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache  # it has the time in it
 def swapped_profile() -> bytes:
     """sRGB with the primaries of red and blue exchanged."""
     from PIL import ImageCms
