@@ -247,7 +247,8 @@ class _Session:
         self.image = c.POINTER(OpjImage)()
         self.messages: list[str] = []
         self.handler = MESSAGE(lambda text, _: self.messages.append(text.decode(errors="replace").strip()))
-        self.quiet = MESSAGE(lambda text, _: None)
+        self.warnings: list[str] = []
+        self.quiet = MESSAGE(lambda text, _: self.warnings.append(text.decode(errors="replace").strip()))
 
     def __enter__(self):
         return self
@@ -317,8 +318,10 @@ def decode(
     layers: int = 0,
     region: tuple[int, int, int, int] | None = None,
     components: list[int] | None = None,
+    warnings: list[str] | None = None,
 ) -> list[Plane]:
-    """Decode to the codestream's components (the region is in reference grid points, not counted from the image)."""
+    """Decode to the codestream's components (the region is in reference grid points, not counted from the image).
+    OpenJPEG's warnings are appended to `warnings`."""
     lib = library()
     with _Session() as s, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in"
@@ -339,6 +342,8 @@ def decode(
         s.need(lib.opj_set_decode_area(s.codec, s.image, *(region or (0, 0, 0, 0))), "opj_set_decode_area")
         s.need(lib.opj_decode(s.codec, s.stream, s.image), "opj_decode")
         s.need(lib.opj_end_decompress(s.codec, s.stream), "opj_end_decompress")
+        if warnings is not None:
+            warnings += s.warnings
         content = s.image.contents
         planes = []
         for i in range(content.numcomps):
