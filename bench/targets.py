@@ -27,10 +27,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "interop"), str(ROOT / "bench")]
 
+from rd import all_images  # noqa: E402
+
 import images  # noqa: E402
 import ours  # noqa: E402
 import peer_openjpeg  # noqa: E402
-from rd import all_images  # noqa: E402
 
 RATIOS = (1.5, 2, 3, 5, 8, 13, 20, 40, 75, 150, 400, 1000)
 PSNRS = (25, 30, 35, 40, 45, 50, 55, 60, 70, 85, 100)
