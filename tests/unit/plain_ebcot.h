@@ -257,7 +257,7 @@ static unsigned plain_code(plain_coder *m, unsigned cx, unsigned d) {
 /* ---- the coding passes, for encoding and decoding alike */
 
 typedef struct plain_sample {
-    uint32_t magnitude; /* decoding: bits found so far */
+    uint64_t magnitude; /* decoding: bits found so far */
     bool negative, significant, visited, refined;
     uint8_t last_plane; /* decoding: the last bit-plane in which it was coded */
 } plain_sample;
@@ -337,7 +337,7 @@ static void plain_sign(plain_block *b, int x, int y, unsigned plane) { /* table 
         s->negative = plain_code(&b->coder, table[i].cx, s->negative ^ table[i].flip) ^ table[i].flip;
     s->significant = true;
     if (!b->coder.encoding) {
-        s->magnitude |= (uint32_t)1 << plane;
+        s->magnitude |= (uint64_t)1 << plane;
         s->last_plane = (uint8_t)plane;
     }
 }
@@ -349,7 +349,7 @@ static void plain_refine(plain_block *b, int x, int y, unsigned plane) {
     unsigned bit = plain_code(&b->coder, s->refined ? 16 : any ? 15 : 14, s->magnitude >> plane & 1);
     s->refined = true;
     if (!b->coder.encoding) {
-        s->magnitude |= bit << plane;
+        s->magnitude |= (uint64_t)bit << plane;
         s->last_plane = (uint8_t)plane;
     }
 }
@@ -427,7 +427,7 @@ static bool plain_terminates(unsigned style, unsigned pass) {
     return (style & PLAIN_BYPASS) && pass >= 9 && pass % 3 != 1;
 }
 
-enum { PLAIN_MAX_PASSES = 3 * 31 };
+enum { PLAIN_MAX_PASSES = 3 * 60 };
 
 typedef struct plain_stream {
     unsigned num_passes, num_segments;
@@ -439,14 +439,14 @@ typedef struct plain_stream {
 
 /* Encode two's complement coefficients with `planes` bit-planes, the first num_passes passes. out->data: at
  * least 64 + 8 bytes a sample. */
-static void plain_encode(const int32_t *coefficients, int width, int height, int orientation, unsigned style,
-                         unsigned planes, unsigned num_passes, plain_stream *out) {
+static void plain_encode_wide(const int64_t *coefficients, int width, int height, int orientation,
+                              unsigned style, unsigned planes, unsigned num_passes, plain_stream *out) {
     plain_block b = {.width = width, .height = height, .orientation = orientation, .style = style};
     b.coder.encoding = true;
     b.samples = calloc((size_t)width * (size_t)height, sizeof *b.samples);
     for (int i = 0; i < width * height; i++) {
         b.samples[i].negative = coefficients[i] < 0;
-        b.samples[i].magnitude = (uint32_t)abs(coefficients[i]);
+        b.samples[i].magnitude = (uint64_t)llabs(coefficients[i]);
     }
     plain_reset(&b.coder);
     out->num_passes = num_passes;
@@ -471,6 +471,15 @@ static void plain_encode(const int32_t *coefficients, int width, int height, int
             plain_reset(&b.coder);
     }
     free(b.samples);
+}
+
+static inline void plain_encode(const int32_t *coefficients, int width, int height, int orientation,
+                                unsigned style, unsigned planes, unsigned num_passes, plain_stream *out) {
+    int64_t *wide = malloc((size_t)width * (size_t)height * sizeof *wide);
+    for (int i = 0; i < width * height; i++)
+        wide[i] = coefficients[i];
+    plain_encode_wide(wide, width, height, orientation, style, planes, num_passes, out);
+    free(wide);
 }
 
 /* Decode; doubled[i] is +-(2 m + 2^p) with p the last bit-plane of the sample, or +-2 m when p is 0 and

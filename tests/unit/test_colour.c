@@ -102,7 +102,44 @@ static void check_energy(const dsp_kernels *dsp) {
     }
 }
 
+/* Rows of 64 bits, samples of 32. */
+static void check_wide(void) {
+    for (int round = 0; round < 100; round++) {
+        int64_t samples[3][MAX_LENGTH], c[3][MAX_LENGTH];
+        double reals[3][MAX_LENGTH];
+        const size_t n = random_below(MAX_LENGTH);
+        for (unsigned k = 0; k < 3; k++)
+            for (size_t i = 0; i < MAX_LENGTH; i++) {
+                int64_t v = round % 2          ? (int64_t)random_u32() + INT32_MIN
+                            : random_u32() & 1 ? INT32_MIN
+                                               : INT32_MAX;
+                c[k][i] = samples[k][i] = v;
+                reals[k][i] = (double)v;
+            }
+        j2k_rct_forward_wide(c[0], c[1], c[2], n);
+        for (size_t i = 0; i < n; i++) {
+            int64_t r = samples[0][i], g = samples[1][i], b = samples[2][i];
+            CHECK(c[0][i] == floor_quarter(r + 2 * g + b) && c[1][i] == b - g && c[2][i] == r - g,
+                  "wide RCT at %zu of %zu", i, n);
+        }
+        j2k_rct_inverse_wide(c[0], c[1], c[2], n);
+        CHECK(memcmp(c, samples, sizeof c) == 0, "wide RCT not restored, n %zu", n);
+        j2k_ict_forward_wide(reals[0], reals[1], reals[2], n);
+        for (size_t i = 0; i < n; i++) { /* G.3 to its own accuracy; the inverse below is exact */
+            double y =
+                0.299 * (double)samples[0][i] + 0.587 * (double)samples[1][i] + 0.114 * (double)samples[2][i];
+            CHECK(fabs(reals[0][i] - y) < 3e-5 * 4294967296.0, "wide ICT at %zu of %zu", i, n);
+        }
+        j2k_ict_inverse_wide(reals[0], reals[1], reals[2], n);
+        for (unsigned k = 0; k < 3; k++)
+            for (size_t i = 0; i < MAX_LENGTH; i++)
+                CHECK(fabs(reals[k][i] - (double)samples[k][i]) < 1e-5, "wide ICT not restored: %g",
+                      reals[k][i] - (double)samples[k][i]);
+    }
+}
+
 int main(void) {
+    check_wide();
     const unsigned masks[] = {0, J2K_CPU_SSE41, J2K_CPU_SSE41 | J2K_CPU_AVX2, J2K_CPU_ALL};
     for (unsigned m = 0; m < sizeof masks / sizeof masks[0]; m++) {
         const dsp_kernels *dsp = j2k_dsp_get(j2k_cpu_flags() & masks[m]);
