@@ -49,6 +49,8 @@ static const char usage_text[] =
     "  --precincts WxH[,WxH...]   highest resolution first; the last one is halved for the rest\n"
     "  --subsampling DXxDY[,...]  of the components; the last one stands for the rest\n"
     "  --guard-bits N, --derived, --base-step S   quantisation\n"
+    "  --change R0,C0,L1,R1,C1,ORDER  progression order change (POC); may be repeated, must send all "
+    "packets\n"
     "  --roi COMPONENT,SHIFT      shift a component up (maxshift)\n"
     "  --roi-rect X0,Y0,X1,Y1     rectangle to code first, counted from the image's corner; may be repeated\n"
     "  --sop, --eph, --plt, --tlm write these markers\n"
@@ -341,6 +343,30 @@ static bool set_progression(request *r, const char *value) {
     return true;
 }
 
+/* R0,C0,L1,R1,C1,ORDER as OpenJPEG's program takes it: first resolution and component, ends of layers,
+ * resolutions and components. */
+static bool set_change(request *r, const char *value) {
+    const char *last = strrchr(value, ',');
+    char numbers[80];
+    uint32_t v[5];
+    j2k_progression kept = r->encode.progression;
+    if (!last || (size_t)(last - value) >= sizeof numbers ||
+        r->encode.num_changes == J2K_MAX_PROGRESSION_CHANGES)
+        return false;
+    memcpy(numbers, value, (size_t)(last - value));
+    numbers[last - value] = 0;
+    if (parse_list(numbers, ",", v, 5) != 5 || !set_progression(r, last + 1))
+        return false;
+    r->encode.changes[r->encode.num_changes++] = (j2k_progression_change){.first_resolution = v[0],
+                                                                          .first_component = v[1],
+                                                                          .end_layer = v[2],
+                                                                          .end_resolution = v[3],
+                                                                          .end_component = v[4],
+                                                                          .order = r->encode.progression};
+    r->encode.progression = kept;
+    return true;
+}
+
 static bool set_tile(request *r, const char *value) {
     return parse_pair(value, "x,", &r->encode.tile_width, &r->encode.tile_height);
 }
@@ -470,6 +496,7 @@ static const struct option {
     {"--codeblock", ENC, true, set_codeblock},
     {"--style", ENC, true, set_style},
     {"--progression", ENC, true, set_progression},
+    {"--change", ENC, true, set_change},
     {"--tile", ENC, true, set_tile},
     {"--tile-offset", ENC, true, set_tile_offset},
     {"--offset", ENC, true, set_offset},

@@ -65,6 +65,9 @@ def encode_arguments(options: dict) -> list[str]:
             arguments += [flag, ",".join(pair(v) for v in value)]
         elif name == "comment":
             arguments += [flag, value]
+        elif name == "change":
+            for change in value:
+                arguments += [flag, change]
         elif value is True:
             arguments += [flag]
         else:
