@@ -588,6 +588,11 @@ static const char *styles_conflict(const codestream *cs, const component_style *
     return NULL;
 }
 
+const char *j2k_main_styles_conflict(const codestream *cs) {
+    const char *conflict = styles_conflict(cs, cs->components);
+    return !conflict && cs->style.colour_transform ? transform_conflict(cs, cs->components) : conflict;
+}
+
 static j2k_status resolve_styles(tiles_reader *t, size_t index, const segment_list *lists[], size_t count,
                                  tile_header *tile) {
     codestream *cs = t->cs;

@@ -135,6 +135,9 @@ j2k_status j2k_codestream_read_main(const uint8_t *data, size_t size, arena *mem
 j2k_status j2k_codestream_read_tiles(const uint8_t *data, size_t size, size_t first_sot, bool tolerant,
                                      arena *memory, codestream *cs, diagnostics *diag);
 
+/* Why the main header's styles cannot be used for a tile that says nothing itself; NULL: they can. */
+const char *j2k_main_styles_conflict(const codestream *cs);
+
 /* ---- writing ---- */
 
 /* A bounded output buffer: bytes beyond capacity are counted, not written, so that `size > capacity` at the

@@ -336,6 +336,10 @@ static j2k_status read_tile(transcoder *t, uint32_t index, bool rebuild) {
                        present ? header->components : t->cs.components, &context->memory, &context->diag));
     packet_log log = {.want_packets = !rebuild, .want_passes = rebuild};
     tile->budget = &t->budget;
+    if (!present && j2k_main_styles_conflict(&t->cs))
+        return j2k_fail(&context->diag, J2K_ERROR_CORRUPT,
+                        "tile %u is missing, and without its header there is %s", index,
+                        j2k_main_styles_conflict(&t->cs));
     if (present)
         TRY(j2k_packets_read_logged(tile, header, &t->cs.siz, t->options.tolerant, &log, &context->memory,
                                     &complete, &context->diag));
