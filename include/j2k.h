@@ -364,8 +364,8 @@ typedef struct j2k_transcode_options {
     int plt, tlm; /* 0 or 1: PLT / TLM markers; those of the tile-parts written */
     bool merge_layers; /* one layer of all; code-blocks that change to or from HT always come to this */
     char tile_parts; /* new tile-part at each 'R'esolution, 'L'ayer or 'C'omponent; 0 (default): one a tile */
-    bool tolerant;   /* transcode what is there of truncated or damaged data, with a warning; damaged boxes
-                        stay; default false */
+    bool tolerant;   /* transcode what is there of truncated or damaged data, with a warning; damage in boxes
+                        and   in code-blocks that are only moved stays; default false */
     uint64_t max_pixels, max_memory; /* limits and their defaults are those of j2k_decode_options */
     uint32_t max_components, max_tiles;
     uint64_t max_incomplete;

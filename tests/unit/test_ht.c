@@ -71,6 +71,47 @@ static void test_round_trips(fixture *f) {
     }
 }
 
+/* All HT sets up to a pass, one after the other, in two chunks that a codeword segment crosses: the last set
+ * counts. A refinement segment without bytes reads as zeros. */
+static void test_many_sets(fixture *f) {
+    enum { MAX_SEGMENTS = 2 * 12 };
+    ht_case *c = &f->c;
+    for (unsigned round = 0; round < 60; round++) {
+        unsigned width, height;
+        pick_shape(&width, &height);
+        ht_case_fill(c, width, height, 2 + ht_pick(11), round);
+        j2k_arena_reset(&f->out);
+        ht_case_encode(c, f->encoder, 30, 0, &f->out);
+        if (c->planes < 2)
+            continue;
+        unsigned last = 1 + ht_pick(c->encoded.num_passes - 1u), set = last / 3, plane = c->planes - 1 - set;
+        const coding_pass *passes = c->encoded.passes;
+        codeword_segment segments[MAX_SEGMENTS];
+        unsigned count = 0;
+        for (unsigned pass = 0, end; pass <= last; pass = end, count++) {
+            end = pass % 3 == 1 && pass < last ? pass + 2 : pass + 1;
+            uint32_t begin = pass ? passes[pass - 1].length : 0;
+            segments[count] = (codeword_segment){&segments[count + 1], (uint16_t)(end - pass), true,
+                                                 passes[end - 1].length - begin};
+        }
+        segments[count - 1].next = NULL;
+        ht_case_job(c, plane, 0, true);
+        uint32_t size = passes[last].length, cut = ht_pick(size + 1);
+        data_chunk chunks[2] = {{&chunks[1], c->encoded.data, cut, 0},
+                                {NULL, c->encoded.data + cut, size - cut, 0}};
+        c->job.segments = segments;
+        c->job.chunks = cut ? chunks : &chunks[1];
+        if (cut == size)
+            chunks[0].next = NULL;
+        c->job.data_size = size;
+        c->job.num_passes = (uint16_t)(last + 1);
+        ht_case_expect(c, plane, last % 3);
+        CHECK(j2k_ht_decode(f->decoder, &c->job, 1) == J2K_OK);
+        CHECK(c->job.sound && c->job.decoded_passes == last + 1);
+        CHECK(!memcmp(c->decoded, c->expected, sizeof(int32_t) * c->width * c->height));
+    }
+}
+
 /* No codeword segment may hold FF followed by more than 8F, or end with FF (B.10.7 of T.800 has packet bodies
  * without marker codes). */
 static void test_no_markers(fixture *f) {
@@ -169,6 +210,7 @@ int main(void) {
     CHECK(f->encoder && f->decoder);
     test_zero(f);
     test_round_trips(f);
+    test_many_sets(f);
     test_no_markers(f);
     test_damaged(f);
     ht_case_free(&f->c);
