@@ -26,13 +26,6 @@ int main(int argc, char **argv) {
             write_seed(argv[1], "fuzz_header", kind, s.data, s.size);
         if (kind == STREAM_PALETTE)
             write_seed(argv[1], "fuzz_jp2", kind, s.data, s.size);
-        stream chosen = {0}; /* with the options that make it HT, or Part 1, or move packets */
-        for (size_t i = 0; i < s.size; i++)
-            put8(&chosen, s.data[i]);
-        put8(&chosen, (unsigned)kind), put8(&chosen, 64 + 5 * (unsigned)kind % 64 + (kind & 1 ? 128 : 0));
-        put8(&chosen, (unsigned)kind), put8(&chosen, 16 * (unsigned)kind + 15);
-        write_seed(argv[1], "fuzz_transcode", kind, chosen.data, chosen.size);
-        stream_free(&chosen);
         unsigned units = STREAM_WIDTH * STREAM_HEIGHT * STREAM_COMPONENTS / 8;
         put8(&block, 0), put8(&block, units / 32), put8(&block, 0), put8(&block, 3), put8(&block, 0);
         for (size_t i = 0; i < s.size; i++)
