@@ -23,6 +23,7 @@ typedef enum stream_kind {
     STREAM_SUBSAMPLED,
     STREAM_DEEP,
     STREAM_DEEP_9_7,
+    STREAM_DEEP_HT,
     NUM_STREAMS
 } stream_kind;
 
@@ -39,7 +40,8 @@ static const char *const stream_names[NUM_STREAMS] = {"5/3, layers, precincts",
                                                       "region of interest, RPCL",
                                                       "subsampled, CPRL, tiles",
                                                       "30 bits, PLT, TLM, tiles",
-                                                      "9/7, 30 bits, PLT"};
+                                                      "9/7, 30 bits, PLT",
+                                                      "HT, 30 bits"};
 
 static inline bool is_reversible(stream_kind kind) {
     return kind != STREAM_9_7 && kind != STREAM_HT_9_7 && kind != STREAM_ROI && kind != STREAM_DEEP_9_7;
@@ -114,6 +116,10 @@ static inline void choose_stream(stream_kind kind, j2k_encode_options *o) {
     case STREAM_DEEP:
         o->tile_width = o->tile_height = 32;
         o->plt = o->tlm = true;
+        o->colour_transform = 1;
+        break;
+    case STREAM_DEEP_HT:
+        o->codeblock_style = J2K_STYLE_HT;
         o->colour_transform = 1;
         break;
     case STREAM_DEEP_9_7:
