@@ -604,10 +604,13 @@ static void finish_block(ht_decoder *d, decode_job *job, const ht_set *set, bool
 
 static void decode_wide(ht_decoder *d, decode_job *job, const ht_set *set) {
     bool sound = decode_wide_cleanup(d, set, job->width, job->height, job->sink.irreversible);
+    job->decoded_passes = (uint16_t)(3 * (job->num_bitplanes - 1u - set->plane) + 1);
     if (sound && set->refinements) {
         sound = set->plane != 0;
-        if (sound)
+        if (sound) {
             decode_wide_refinement(d, set, job);
+            job->decoded_passes = (uint16_t)(job->decoded_passes + set->refinements);
+        }
     }
     job->sound = job->sound && sound;
     j2k_dequantise_block_wide(&job->sink, d->wide->samples, job->width);

@@ -97,6 +97,7 @@ static decode_job make_decode_job(const block_ref *ref, uint8_t style) {
         .orientation = ref->band->orientation,
         .style = style,
         .num_bitplanes = (uint8_t)coded,
+        .most_bitplanes = (uint8_t)planes,
         .num_passes = block->num_passes,
         .data_size = block->u.dec.num_bytes,
         .chunks = block->u.dec.first_chunk,
@@ -218,7 +219,6 @@ static j2k_status recode_batch(const recoder *re, block_coder *coder, size_t fir
         recodings[n] = r;
         decode[n] = decode[i];
         narrow(&decode[n], r.planes);
-        RETURN_IF(decode[n].sink.wide && (r.style & J2K_STYLE_HT), J2K_ERROR_UNSUPPORTED);
         encode[n] = make_encode_job(&decode[n], &r);
         n++;
     }

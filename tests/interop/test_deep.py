@@ -153,3 +153,13 @@ def test_lossy(depth, components):
         assert psnr(blosc2_grok.decode(data), image, depth) > 100
     best = blosc2_grok.decode(blosc2_grok.encode(image, irreversible=True))
     assert psnr(best, image, depth) > 160
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_transcoding(components):
+    for depth in (28, 32):
+        for kind in ("noise", "extremes", "smooth"):
+            image = deep(kind, (60, 50, 3)[: 2 + (components == 3)], depth)
+            for mode in (0, HT):
+                data = blosc2_grok.transcode(blosc2_grok.encode(image, mode=mode), ht=not mode)
+                assert_equal(blosc2_grok.decode(data), image)
