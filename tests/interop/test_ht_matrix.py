@@ -65,7 +65,9 @@ def by_openjph(data, planes):
         return None
     if len(planes) == 1:
         return [samples.reshape(height, width)]
-    planar = samples.shape == (len(planes), height, width) and samples.shape[-1] != len(planes)
+    planar = samples.shape == (len(planes), height, width)
+    if planar and height == width == len(planes):
+        return None  # it does not say which
     return list(samples) if planar else [samples.reshape(height, width, -1)[:, :, c] for c in range(len(planes))]
 
 
