@@ -226,7 +226,8 @@ static void without_limits(void) {
             j2k_status status = j2k_decode(context, s.data, s.size, &options, &image);
             if (verbose)
                 printf("without limits: %d %s\n", (int)status, j2k_context_message(context));
-            j2k_status alone = tolerant ? J2K_ERROR_UNSUPPORTED : J2K_ERROR_TRUNCATED; /* too many precincts */
+            j2k_status alone =
+                tolerant ? J2K_ERROR_UNSUPPORTED : J2K_ERROR_TRUNCATED; /* too many precincts */
             CHECK(status == (components > 1 ? J2K_ERROR_LIMIT : alone));
             j2k_context_destroy(context);
         }
