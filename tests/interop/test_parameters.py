@@ -174,7 +174,9 @@ def test_precincts_of_every_resolution(openjpeg, given, expected):
     assert np.array_equal(decoded_by_openjpeg(openjpeg, data), image)
 
 
-@pytest.mark.parametrize(("order", "division"), list(itertools.product(["LRCP", "RLCP", "RPCL", "PCRL", "CPRL"], "RLC")))
+@pytest.mark.parametrize(
+    ("order", "division"), list(itertools.product(["LRCP", "RLCP", "RPCL", "PCRL", "CPRL"], "RLC"))
+)
 def test_tile_parts_in_every_progression(openjpeg, order, division):
     image = picture()
     params = {"quality_mode": "rates", "quality_layers": [10, 1], "num_resolutions": 3, "tile_size": (100, 150)}
