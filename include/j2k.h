@@ -247,6 +247,8 @@ typedef struct j2k_encode_options {
                           */
     bool peak_of_range;  /* PSNR targets refer to the samples' largest less smallest value of each component
                             instead of 2^depth - 1; default false */
+    uint32_t qfactor;    /* 1 to 100, or 0 (default): none. With the 9/7 and J2K_QUALITY_LOSSLESS: quantiser
+                            steps by    the Qfactor of HTJ2K encoders, coded in one pass; see src/qfactor.h */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */

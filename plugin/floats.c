@@ -389,6 +389,9 @@ j2k_status floats_plan(const layout *l, const params *p, const void *data, float
     plan->coding = *p;
     double bound = params_max_error(p);
     bool lossy = params_lossy(p);
+    if (p->quantization_step > 0)
+        return fail(why, J2K_ERROR_UNSUPPORTED,
+                    "quantization_step: not for floats, which are coded as integers on a scale of their own");
     if (lossy && s.nonfinite && p->nan_policy == NAN_REFUSE)
         return fail(
             why, J2K_ERROR_ARGUMENT,

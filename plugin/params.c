@@ -64,6 +64,10 @@ static const parameter table[] = {
     ROW("quality_layers", NUMBERS, quality_layers, 0, 0, NULL, "",
         "up to 256 numbers, decreasing for \"rates\", increasing for \"dB\"", "Target of each quality layer",
         "grk -r or -q, opj -r or -q"),
+    ROW("qfactor", INTEGER, qfactor, 0, 100, NULL, "0", "1 (worst) to 100 (best), or 0: none",
+        "Quality in one pass, as other HTJ2K encoders have it: quantiser steps by what the eye sees", ""),
+    ROW("quantization_step", NUMBER, quantization_step, 0, 0, NULL, "0", "0 to 65536",
+        "9/7 wavelet in one pass: quantiser step in the image, in units of the samples; 0: none", ""),
     ROW("numgbits", INTEGER, numgbits, 0, 7, NULL, "2", "0 to 7", "Guard bits", "grk -N, opj -GuardBits"),
     ROW("progression", CHOICE, progression, 0, 0, progressions, "LRCP",
         "\"LRCP\", \"RLCP\", \"RPCL\", \"PCRL\" or \"CPRL\"",
@@ -266,7 +270,7 @@ int64_t params_choice(const char *parameter_name, const char *choice_name) {
 /* A last layer that asks for everything is lossless with the 5/3 wavelet. */
 static bool keeps_everything(const params *p) {
     if (p->quality_mode == QUALITY_NONE)
-        return true;
+        return p->qfactor == 0 && !(p->quantization_step > 0);
     double last = p->quality_layers[p->num_quality_layers - 1];
     return p->quality_mode == QUALITY_RATES ? last <= 1 : last <= 0;
 }
@@ -285,6 +289,8 @@ double params_max_error(const params *p) {
 void params_make_lossless(params *p) {
     p->quality_mode = QUALITY_NONE;
     p->num_quality_layers = 0;
+    p->qfactor = 0;
+    p->quantization_step = 0;
     p->irreversible = AUTOMATIC;
 }
 
@@ -300,6 +306,8 @@ static void set_options(const params *p, j2k_encode_options *o) {
         memcpy(o->layer_quality, p->quality_layers, o->num_layers * sizeof o->layer_quality[0]);
     }
     o->irreversible = p->irreversible == AUTOMATIC ? !keeps_everything(p) : (int)p->irreversible;
+    o->qfactor = (uint32_t)p->qfactor;
+    o->base_step = p->quantization_step;
     o->colour_transform = (int)p->mct;
     o->num_resolutions = (uint32_t)p->num_resolutions;
     o->codeblock_width = (uint32_t)p->codeblock_size[0];
@@ -364,6 +372,23 @@ static j2k_status refuse_size(diagnosis *why, const char *name, const int64_t *s
                 (long long)size[0], (long long)size[1], params_find(name, strlen(name), &index)->allowed);
 }
 
+static j2k_status check_steps(const params *p, diagnosis *why) {
+    const char *name = p->qfactor ? "qfactor" : "quantization_step";
+    if (!p->qfactor && !(p->quantization_step > 0))
+        return J2K_OK;
+    if (p->quality_mode != QUALITY_NONE)
+        return fail(why, J2K_ERROR_ARGUMENT, "%s goes with no quality_mode: it sets the quality itself",
+                    name);
+    if (p->qfactor && p->quantization_step > 0)
+        return fail(why, J2K_ERROR_ARGUMENT, "qfactor and quantization_step exclude each other");
+    if (p->irreversible == 0)
+        return fail(why, J2K_ERROR_ARGUMENT, "%s needs the 9/7 wavelet; irreversible is False", name);
+    if (!(p->quantization_step <= 65536))
+        return fail(why, J2K_ERROR_ARGUMENT, "quantization_step: %g is not allowed; allowed: 0 to 65536",
+                    p->quantization_step);
+    return J2K_OK;
+}
+
 static j2k_status check_layers(const params *p, diagnosis *why) {
     if (p->quality_mode == QUALITY_NONE)
         return J2K_OK;
@@ -426,5 +451,7 @@ j2k_status params_check(const params *p, diagnosis *why) {
             "yxc (one dimension: x or xc)",
             p->axes);
     j2k_status status = check_layers(p, why);
+    if (status == J2K_OK)
+        status = check_steps(p, why);
     return status == J2K_OK ? check_profile(p, why) : status;
 }

@@ -32,6 +32,8 @@ typedef struct params {
     int64_t quality_mode;
     int64_t num_quality_layers;
     double quality_layers[J2K_MAX_LAYERS];
+    int64_t qfactor;
+    double quantization_step;
     int64_t numgbits, progression, num_resolutions, codeblock_size[2], mode, irreversible;
     int64_t roi_compno, roi_shift, offset[2], decod_format, cod_format;
     int64_t tile_parts /* 0, 'R', 'L', 'C' */, mct, max_cs_size, max_comp_size, rsiz, framerate, apply_icc,

@@ -347,8 +347,8 @@ static void put_integer(writer *w, int64_t value) {
 /* With a point whatever the locale says. */
 static void put_number(writer *w, double value) {
     char digits[40];
-    double back = 0;
-    for (int precision = 15; precision <= 17 && back != value; precision++) {
+    double back = value + 1;
+    for (int precision = 15; precision <= 17 && (precision == 15 || back != value); precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, value);
         for (char *c = digits; *c; c++) {
             if (*c == ',')

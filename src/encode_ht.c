@@ -40,6 +40,10 @@ static double finest_step(const encoder *e) {
 
 static const double COARSEST_STEP = 1e7;
 
+/* With the 5/3: all bit-planes are kept; and what is aimed at, since its errors grow more than the weights
+ * say. */
+static const double FINEST_PLANES = 0.25, AIM_PLANES_ERROR = 0.87;
+
 /* Steps tried, and their bytes or squared errors. */
 typedef struct step_search {
     const magnitudes *h;
@@ -239,17 +243,37 @@ static j2k_status search_psnr(encoder *e, step_search *s) {
 
 /* ---- bit-planes ---- */
 
-/* Bytes of the upper and of the lower of each code-block's two HT sets. */
-static void alternatives(const encoder *e, double *upper, double *lower) {
-    *upper = *lower = 0;
+/* What the upper and the lower of all code-blocks' two HT sets come to. */
+typedef struct alternatives {
+    double upper_bytes, lower_bytes, upper_error, lower_error; /* errors in the wavelet domain */
+} alternatives;
+
+static alternatives sum_alternatives(const encoder *e) {
+    alternatives sum = {0, 0, 0, 0};
     for (size_t i = 0; i < e->num_refs; i++) {
         const codeblock *cb = e->refs[i].block;
-        if (!cb->num_passes)
-            continue;
-        double first = cb->num_passes > 3 ? cb->u.enc.passes[cb->num_passes - 2].length : 0;
-        *upper += first;
-        *lower += coded_bytes(&e->refs[i]) - first;
+        const coding_pass *lower = cb->num_passes ? &cb->u.enc.passes[cb->num_passes - 1] : NULL;
+        const coding_pass *upper = cb->num_passes > 3 ? lower - 1 : NULL;
+        double weight = e->refs[i].band->weight;
+        sum.upper_bytes += upper ? upper->length : 0;
+        sum.lower_bytes += lower ? lower->length - (upper ? upper->length : 0) : 0;
+        sum.upper_error += weight * (cb->u.enc.energy - (upper ? upper->reduction : 0));
+        sum.lower_error += weight * (cb->u.enc.energy - (lower ? lower->reduction : 0));
     }
+    return sum;
+}
+
+/* By how much the step has to change for the target to lie between the alternatives; 1: it does. */
+static double change_of_step(const alternatives *a, bool ratio, double wanted) {
+    if (ratio && wanted < a->upper_bytes)
+        return fmax(pow(2, (a->upper_bytes / wanted - 1) * 3), 1.25);
+    if (ratio && wanted > a->lower_bytes)
+        return fmin(pow(2, (a->lower_bytes / wanted - 1) * 3), 0.8);
+    if (!ratio && wanted > 0.8 * a->upper_error)
+        return 1.4;
+    if (!ratio && wanted < 1.25 * a->lower_error)
+        return 1 / 1.4;
+    return 1;
 }
 
 /* With the 5/3: fill all layers. */
@@ -257,28 +281,22 @@ static j2k_status search_planes(encoder *e, step_search *s) {
     bool ratio = e->options.quality == J2K_QUALITY_RATIO;
     double around, step;
     TRY(bytes_around(e, &around));
-    double payload = fmax(AIM_BYTES * s->allowed - around, 8);
-    if (ratio)
-        step = j2k_histogram_step_for_ht_bytes(s->h, payload);
-    else
-        step = j2k_histogram_step_for_error(s->h, j2k_encode_wavelet_error(e, AIM_ERROR * s->allowed));
+    double wanted = ratio ? fmax(AIM_BYTES * s->allowed - around, 8)
+                          : j2k_encode_wavelet_error(e, AIM_PLANES_ERROR * s->allowed);
+    step = ratio ? j2k_histogram_step_for_ht_bytes(s->h, wanted) : j2k_histogram_step_for_error(s->h, wanted);
     bool finer = false;
     for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
-        double upper, lower, factor = 1;
-        step = fmax(step, 0.25);
+        step = fmax(step, FINEST_PLANES);
         e->ht.step = (float)step;
         j2k_kept_requantise(e);
         TRY(j2k_kept_code(e, -1, 1));
-        alternatives(e, &upper, &lower);
-        if (ratio && payload < upper)
-            factor = fmax(pow(2, (upper / payload - 1) * 3), 1.25);
-        else if (ratio && payload > lower && step > 0.25)
-            factor = fmin(pow(2, (lower / payload - 1) * 3), 0.8);
-        if (factor == 1 || trial + 1 == MAX_TRIALS) {
+        alternatives both = sum_alternatives(e);
+        double factor = change_of_step(&both, ratio, wanted);
+        if (factor == 1 || (factor < 1 && step == FINEST_PLANES) || trial + 1 == MAX_TRIALS) {
             TRY(j2k_encode_fit_guard_bits(e));
             j2k_encode_capabilities(e);
             TRY(j2k_encode_layers(e, &finer));
-            if (!finer || step <= 0.25)
+            if (!finer || step == FINEST_PLANES)
                 return J2K_OK;
             factor = 0.5;
         }

@@ -6,6 +6,7 @@
 #include "colour.h"
 #include "encode.h"
 #include "image.h"
+#include "qfactor.h"
 #include "markers.h"
 #include "profiles.h"
 #include "quant.h"
@@ -154,6 +155,10 @@ static j2k_status check_progression_changes(encoder *e) {
 static j2k_status check_roi(encoder *e) {
     const j2k_encode_options *o = &e->options;
     const j2k_image *image = e->image;
+    if (o->qfactor > 100)
+        REFUSE("qfactor %u is not in 0 to 100", o->qfactor);
+    if (o->qfactor && (o->base_step > 0 || o->quality != J2K_QUALITY_LOSSLESS || o->irreversible == 0))
+        REFUSE("qfactor goes with the 9/7 wavelet and without base_step and any other quality");
     if (o->roi_component >= (int)image->num_components || o->roi_component < -1)
         REFUSE("roi_component %d: the image has %u components", o->roi_component, image->num_components);
     if (o->roi_shift > 37)
@@ -375,7 +380,12 @@ static double choose_base_step(const encoder *e) {
 static void plan_quantisation(const encoder *e, uint32_t component, quantisation *q) {
     unsigned depth = e->image->components[component].depth,
              levels = e->cs.components[component].coding.levels;
-    double colour = e->cs.style.colour_transform && component < 3 ? mean_colour_energy() : 1;
+    const bool transformed = e->cs.style.colour_transform && component < 3;
+    double colour = transformed ? mean_colour_energy() : 1, power = 0, base = e->base_step;
+    if (e->options.qfactor) {
+        base = j2k_qfactor_step(e->options.qfactor, depth, &power);
+        colour = transformed ? j2k_colour_energy(false, component) / j2k_colour_energy(false, 0) : 1;
+    }
     q->kind = !e->irreversible                  ? QUANT_NONE
               : e->options.derived_quantisation ? QUANT_DERIVED
                                                 : QUANT_EXPOUNDED;
@@ -390,7 +400,9 @@ static void plan_quantisation(const encoder *e, uint32_t component, quantisation
             q->exponent[i] = (uint8_t)(q->exponent[0] - levels + level);
             q->mantissa[i] = q->mantissa[0];
         } else {
-            double step = e->base_step / sqrt(colour * j2k_basis_energy(false, level, orientation));
+            double step = base / sqrt(colour * j2k_basis_energy(false, level, orientation));
+            if (power > 0)
+                step /= pow(j2k_qfactor_weight(transformed ? component : 0, level, orientation), power);
             if ((int)((i + 2) / 3) == e->tuned)
                 step *= (double)e->tuned_factor;
             j2k_quant_encode_step(step, depth, orientation, &q->exponent[i], &q->mantissa[i]);
@@ -403,7 +415,7 @@ static void plan_quantisation(const encoder *e, uint32_t component, quantisation
 void j2k_encode_quantise(encoder *e) {
     for (uint32_t c = 0; c < e->image->num_components; c++) {
         component_style *style = e->cs.components;
-        bool transformed = e->cs.style.colour_transform && c == 3;
+        bool transformed = e->cs.style.colour_transform && (c == 3 || (c < 3 && e->options.qfactor));
         if (c && !transformed && e->image->components[c].depth == e->image->components[c - 1].depth)
             style[c].quant = style[c - 1].quant;
         else
@@ -463,7 +475,7 @@ j2k_status j2k_encode_plan(encoder *e, unsigned refine) {
     double last = o->layer_quality[o->num_layers - 1];
     bool everything =
         o->quality == J2K_QUALITY_LOSSLESS || (o->quality == J2K_QUALITY_RATIO ? last <= 1 : last == 0);
-    e->irreversible = o->irreversible >= 0 ? o->irreversible : !everything;
+    e->irreversible = o->irreversible >= 0 ? o->irreversible : !everything || o->qfactor;
     e->base_step = choose_base_step(e);
     plan_ht(e, everything);
     tile_style *style = &e->cs.style;

@@ -51,6 +51,7 @@ static const char usage_text[] =
     "  --guard-bits N, --derived, --base-step S   quantisation\n"
     "  --change R0,C0,L1,R1,C1,ORDER  progression order change (POC); may be repeated, must send all "
     "packets\n"
+    "  --qfactor Q                1 to 100: visible quality in one pass, as other HTJ2K encoders have it\n"
     "  --roi COMPONENT,SHIFT      shift a component up (maxshift)\n"
     "  --roi-rect X0,Y0,X1,Y1     rectangle to code first, counted from the image's corner; may be repeated\n"
     "  --sop, --eph, --plt, --tlm write these markers\n"
@@ -235,6 +236,7 @@ STORE_FLAG(reversible, encode.irreversible, 0)
 STORE_FLAG(irreversible, encode.irreversible, 1)
 STORE_U32(resolutions, encode.num_resolutions)
 STORE_U32(guard_bits, encode.guard_bits)
+STORE_U32(qfactor, encode.qfactor)
 STORE_FLAG(derived, encode.derived_quantisation, true)
 STORE_FLAG(sop, encode.sop, true)
 STORE_FLAG(eph, encode.eph, true)
@@ -505,6 +507,7 @@ static const struct option {
     {"--guard-bits", ENC, true, set_guard_bits},
     {"--derived", ENC, false, set_derived},
     {"--base-step", ENC, true, set_base_step},
+    {"--qfactor", ENC, true, set_qfactor},
     {"--roi", ENC, true, set_roi},
     {"--roi-rect", ENC, true, set_roi_rect},
     {"--sop", ENC, false, set_sop},

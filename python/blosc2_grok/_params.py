@@ -26,6 +26,8 @@ class Params(TypedDict, total=False):
     tile_offset: Sequence[int]
     quality_mode: str | None
     quality_layers: Sequence[float]
+    qfactor: int
+    quantization_step: float
     numgbits: int
     progression: str
     num_resolutions: int
