@@ -45,8 +45,8 @@ typedef struct ht_choice {
     uint8_t lowest; /* the lowest of them */
     bool measure;   /* distortions, */
     bool refine;    /* and with them refinement passes below each bit-plane */
-    float step;     /* 0, or: two sets, of the bit-planes on both sides of a quantiser of this step for
-                       coefficients     of weight 1; lowest and sets are not looked at */
+    float step; /* 0, or: `sets` (2 or 4) sets, half of them on each side of the bit-plane that a quantiser
+                   of this step for coefficients of weight 1 would leave; lowest is not looked at */
 } ht_choice;
 
 typedef struct encode_job {

@@ -145,8 +145,8 @@ static encode_job make_encode_job(const block_ref *ref, ht_choice ht) {
     const plane *p = &band->coefficients;
     size_t offset = (size_t)(area.y0 - p->area.y0) * (size_t)p->stride + (area.x0 - p->area.x0);
     if (ht.step > 0) {
-        ht.lowest = (uint8_t)plane_below(band, ht.step);
-        ht.sets = 2;
+        unsigned plane = plane_below(band, ht.step);
+        ht.lowest = (uint8_t)(plane && ht.sets > 2 ? plane - 1 : plane);
     }
     encode_job job = {
         .source = {.data = (const char *)p->data + element_size(ref->component->wide) * offset,

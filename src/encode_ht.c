@@ -19,6 +19,7 @@
 enum {
     SAMPLED_BLOCKS = 128, /* code-blocks that say how good the prediction is, */
     SAMPLED_FROM = 4,     /* where there are so many times as many */
+    FEW_BLOCKS = 64,      /* so few can do with more bit-planes to choose from */
     MAX_TRIALS = 12,
 };
 
@@ -243,7 +244,7 @@ static j2k_status search_psnr(encoder *e, step_search *s) {
 
 /* ---- bit-planes ---- */
 
-/* What the upper and the lower of all code-blocks' two HT sets come to. */
+/* What the uppermost and the lowest of all code-blocks' HT sets come to. */
 typedef struct alternatives {
     double upper_bytes, lower_bytes, upper_error, lower_error; /* errors in the wavelet domain */
 } alternatives;
@@ -253,10 +254,11 @@ static alternatives sum_alternatives(const encoder *e) {
     for (size_t i = 0; i < e->num_refs; i++) {
         const codeblock *cb = e->refs[i].block;
         const coding_pass *lower = cb->num_passes ? &cb->u.enc.passes[cb->num_passes - 1] : NULL;
-        const coding_pass *upper = cb->num_passes > 3 ? lower - 1 : NULL;
+        unsigned above = 3u * (e->ht.sets - 1u), below = cb->num_passes > 3 ? lower[-1].length : 0;
+        const coding_pass *upper = cb->num_passes > above ? lower - above : NULL;
         double weight = e->refs[i].band->weight;
         sum.upper_bytes += upper ? upper->length : 0;
-        sum.lower_bytes += lower ? lower->length - (upper ? upper->length : 0) : 0;
+        sum.lower_bytes += lower ? lower->length - below : 0;
         sum.upper_error += weight * (cb->u.enc.energy - (upper ? upper->reduction : 0));
         sum.lower_error += weight * (cb->u.enc.energy - (lower ? lower->reduction : 0));
     }
@@ -285,6 +287,7 @@ static j2k_status search_planes(encoder *e, step_search *s) {
                           : j2k_encode_wavelet_error(e, AIM_PLANES_ERROR * s->allowed);
     step = ratio ? j2k_histogram_step_for_ht_bytes(s->h, wanted) : j2k_histogram_step_for_error(s->h, wanted);
     bool finer = false;
+    e->ht.sets = e->num_refs < FEW_BLOCKS ? 4 : 2;
     for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
         step = fmax(step, FINEST_PLANES);
         e->ht.step = (float)step;

@@ -592,7 +592,7 @@ static j2k_status keep_data(const uint8_t *coded, encode_job *job, size_t size, 
 
 /* ---- cleanup passes alone ---- */
 
-enum { MOST_SETS = 2 };
+enum { MOST_SETS = 4 };
 
 /* Squared error of a code-block that is cut off below a bit-plane, and without any pass, in quantiser steps
  * squared.
@@ -650,13 +650,14 @@ static j2k_status encode_cleanups(ht_encoder *e, encode_job *job, arena *out) {
     TRY(begin_results(job, planes, out));
     if (job->num_passes == 0)
         return J2K_OK;
-    coding_pass *lowest = &job->passes[job->num_passes - 1];
-    *lowest = (coding_pass){(uint32_t)end, job->energy - error};
-    if (sets > 1 && sizes[1]) {
+    coding_pass *pass = &job->passes[job->num_passes - 1];
+    *pass = (coding_pass){(uint32_t)end, job->energy - error};
+    size_t before = end - sizes[0];
+    for (unsigned i = 1; i < sets && sizes[i]; before -= sizes[i++]) {
         double energy;
-        measure_cut(e, job, job->ht.lowest + 1, &energy, &error);
-        for (unsigned i = 1; i <= 3; i++) /* its refinement passes are none */
-            lowest[-(int)i] = (coding_pass){(uint32_t)sizes[1], job->energy - error};
+        measure_cut(e, job, job->ht.lowest + i, &energy, &error);
+        for (unsigned k = 0; k < 3; k++) /* its refinement passes are none */
+            *--pass = (coding_pass){(uint32_t)before, job->energy - error};
     }
     return keep_data(e->data, job, end, out);
 }

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import blosc2_grok
 import images
 import ours
 import rivals
+from blosc2_grok import GrkFileFmt
 from images import assert_same, lossy_tolerance, max_difference, psnr
 from peer_grok import Grok
 
@@ -202,3 +204,28 @@ def test_size(openjph, name):
 def test_others_styles_are_refused():
     with pytest.raises(ours.ToolError, match="vertically causal"):
         ours.encode(images.make(20, 20), style="ht,bypass")
+
+
+def photographs() -> dict[str, np.ndarray]:
+    from PIL import Image
+
+    root = Path(__file__).resolve().parents[2]
+    photo = np.asarray(Image.open(root / "examples" / "kodim23.png").convert("RGB"))
+    found = {"kodim23": photo, "kodim23 green": np.ascontiguousarray(photo[:, :, 1])}
+    if (SHARED / "images" / "MI04_020751.tif").exists():
+        import tifffile
+
+        found["tomography"] = tifffile.imread(SHARED / "images" / "MI04_020751.tif")
+    try:
+        from skimage import data
+    except ImportError:
+        return found
+    return found | {n: getattr(data, n)() for n in ("camera", "astronaut", "coffee", "moon", "brick", "grass")}
+
+
+def test_lossless_sizes(openjph):
+    """Our lossless streams are as small as OpenJPH's."""
+    for name, image in photographs().items():
+        ours_size = len(blosc2_grok.encode(image, ht=True, cod_format=GrkFileFmt.GRK_FMT_J2K))
+        theirs = len(openjph.htj2k_encode(image, reversible=True))
+        assert ours_size <= 1.005 * theirs, name
