@@ -14,6 +14,8 @@ DEFAULTS = {
     "tile_offset": (0, 0),
     "quality_mode": None,
     "quality_layers": (),
+    "qfactor": 0,
+    "quantization_step": 0.0,
     "numgbits": 2,
     "progression": "LRCP",
     "num_resolutions": 6,
