@@ -278,6 +278,18 @@ static double change_of_step(const alternatives *a, bool ratio, double wanted) {
     return 1;
 }
 
+static j2k_status code_planes(encoder *e, double step) {
+    e->ht.step = (float)step;
+    j2k_kept_requantise(e);
+    return j2k_kept_code(e, -1, 1);
+}
+
+static j2k_status fill_planes(encoder *e, bool *finer) {
+    TRY(j2k_encode_fit_guard_bits(e));
+    j2k_encode_capabilities(e);
+    return j2k_encode_layers(e, finer);
+}
+
 /* With the 5/3: fill all layers. */
 static j2k_status search_planes(encoder *e, step_search *s) {
     bool ratio = e->options.quality == J2K_QUALITY_RATIO;
@@ -290,20 +302,22 @@ static j2k_status search_planes(encoder *e, step_search *s) {
     e->ht.sets = e->num_refs < FEW_BLOCKS ? 4 : 2;
     for (unsigned trial = 0; trial < MAX_TRIALS; trial++) {
         step = fmax(step, FINEST_PLANES);
-        e->ht.step = (float)step;
-        j2k_kept_requantise(e);
-        TRY(j2k_kept_code(e, -1, 1));
+        TRY(code_planes(e, step));
         alternatives both = sum_alternatives(e);
         double factor = change_of_step(&both, ratio, wanted);
         if (factor == 1 || (factor < 1 && step == FINEST_PLANES) || trial + 1 == MAX_TRIALS) {
-            TRY(j2k_encode_fit_guard_bits(e));
-            j2k_encode_capabilities(e);
-            TRY(j2k_encode_layers(e, &finer));
+            TRY(fill_planes(e, &finer));
             if (!finer || step == FINEST_PLANES)
                 return J2K_OK;
             factor = 0.5;
         }
         step *= factor;
+    }
+    /* Tiny images, of which the estimates say little: down until the target is met. */
+    while (finer && step > FINEST_PLANES) {
+        step = fmax(step / 2, FINEST_PLANES);
+        TRY(code_planes(e, step));
+        TRY(fill_planes(e, &finer));
     }
     return J2K_OK;
 }

@@ -98,7 +98,12 @@ j2k_status j2k_encode_choose_step(encoder *e, double squared_error, double *step
         else
             high = middle;
     }
-    *step = exp2(low);
+    /* With a coarser step than the largest coefficient nothing is left, whatever the estimate says of that.
+     */
+    unsigned top = NUM_BINS - 2;
+    while (top > 0 && h->bins[top] == 0)
+        top--;
+    *step = top > 0 ? fmin(exp2(low), bin_edge(top + 1)) : exp2(low);
     return J2K_OK;
 }
 

@@ -100,7 +100,12 @@ double j2k_histogram_step_for_error(const magnitudes *h, double squared_error) {
         else
             high = middle;
     }
-    return exp2(low);
+    /* With a coarser step than the largest coefficient nothing is left, whatever the estimate says of that.
+     */
+    unsigned top = HISTOGRAM_BINS - 2;
+    while (top > 0 && h->bins[top] == 0)
+        top--;
+    return top > 0 ? fmin(exp2(low), bin_edge(top + 1)) : exp2(low);
 }
 
 /* Bits that a coefficient of 2^x steps takes in HT cleanup passes, for x = -1, -0.5, ... 1.5; beyond that one

@@ -430,3 +430,14 @@ def test_blocks_that_no_packet_includes_may_have_any_number_of_bitplanes():
     data = blosc2_grok.encode(zeros, numgbits=7, roi_compno=0, roi_shift=3, **structure, **quality)
     assert len(data) <= zeros.nbytes / 40
     assert blosc2_grok.decode(data).shape == zeros.shape
+
+
+@pytest.mark.parametrize("ht", [False, True])
+@pytest.mark.parametrize("irreversible", [None, False])
+def test_dark_deep_images_meet_their_psnr(ht, irreversible):
+    """Small images that use little of their depth: nothing at all is nearly good enough for the target."""
+    for height, width, target in ((63, 29, 55), (11, 31, 64), (37, 64, 57), (30, 30, 63), (1, 2, 60)):
+        image = np.add.outer(np.arange(height) * 3, np.arange(width) * 2).astype(np.int16)
+        back = blosc2_grok.decode(blosc2_grok.encode(image, psnr=target, ht=ht, irreversible=irreversible))
+        error = np.mean((back.reshape(image.shape).astype(float) - image) ** 2)
+        assert error <= 65535**2 / 10 ** (target / 10)
