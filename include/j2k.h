@@ -163,7 +163,10 @@ typedef enum j2k_quality_mode {
     J2K_QUALITY_RATIO =
         1, /* layer_quality[i] = raw bytes / coded bytes; decreasing; 1 or less means "everything" */
     J2K_QUALITY_PSNR =
-        2 /* layer_quality[i] = PSNR in dB, peak 2^depth - 1; increasing; 0 means "everything" */
+        2, /* layer_quality[i] = PSNR in dB, peak 2^depth - 1; increasing; 0 means "everything" */
+    J2K_QUALITY_MAX_ERROR = 3 /* layer_quality[0], an integer: no sample of any component, as j2k_decode gives
+                                 it, differs from the original by more; one layer; 0 is lossless. What is
+                                 smallest is taken: 9/7 or lossless 5/3 (irreversible 0: always the latter) */
 } j2k_quality_mode;
 
 /* Code-block style, T.800 table A.19; combine with OR. */

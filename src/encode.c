@@ -79,15 +79,18 @@ j2k_status j2k_encode_fit_guard_bits(encoder *e) {
 /* A quantiser step that turns out too coarse for the target is refined; three times cover 6 bits. */
 enum { MAX_REFINE = 4 };
 
-static j2k_status encode_image(encoder *e, byte_sink *sink) {
-    e->context->memory.limit = e->context->work.limit = e->context->scratch.limit = 0;
-    TRY(j2k_encode_check(e));
+static void reset(encoder *e) {
+    j2k_arena_reset(&e->context->memory);
+    for (unsigned i = 0; i < e->context->num_workers; i++)
+        j2k_arena_reset(&e->context->workers[i].results);
+    e->coded = false;
+}
+
+/* The attempts at the quality wanted. The result is in e, ready to be written. */
+static j2k_status encode_quality(encoder *e) {
     bool finer = true;
     for (unsigned refine = 0; finer && refine < MAX_REFINE; refine++) {
-        j2k_arena_reset(&e->context->memory);
-        for (unsigned i = 0; i < e->context->num_workers; i++)
-            j2k_arena_reset(&e->context->workers[i].results);
-        e->coded = false;
+        reset(e);
         TRY(j2k_encode_plan(e, refine));
         if (e->ht_target) {
             TRY(j2k_encode_ht_target(e));
@@ -100,6 +103,45 @@ static j2k_status encode_image(encoder *e, byte_sink *sink) {
         j2k_encode_capabilities(e);
         TRY(j2k_encode_layers(e, &finer));
     }
+    return J2K_OK;
+}
+
+/* Lossless, or with errors up to a bound when that is smaller. */
+static j2k_status encode_max_error(encoder *e) {
+    const j2k_encode_options wanted = e->options;
+    bool possible = wanted.irreversible != 0 && wanted.layer_quality[0] > 0, found = false;
+    for (uint32_t c = 0; c < e->image->num_components; c++) /* no component is wide */
+        possible = possible && e->image->components[c].depth <= 24;
+    uint64_t lossless = UINT64_MAX;
+    if (wanted.irreversible != 1) {
+        e->options.quality = J2K_QUALITY_LOSSLESS;
+        e->options.irreversible = 0;
+        TRY(encode_quality(e));
+        byte_sink counter = {NULL, 0, 0};
+        TRY(j2k_encode_write(e, &counter, true));
+        lossless = counter.size;
+    }
+    if (possible) {
+        reset(e);
+        e->options = wanted;
+        TRY(j2k_encode_plan(e, 0));
+        TRY(j2k_encode_bounded(e, lossless, &found));
+    }
+    if (found)
+        return J2K_OK;
+    if (wanted.irreversible == 1)
+        return j2k_fail(&e->context->diag, J2K_ERROR_UNSUPPORTED,
+                        "the 9/7 wavelet does not keep this image within a maximum error of %g",
+                        wanted.layer_quality[0]);
+    e->options.quality = J2K_QUALITY_LOSSLESS;
+    e->options.irreversible = 0;
+    return possible ? encode_quality(e) : J2K_OK;
+}
+
+static j2k_status encode_image(encoder *e, byte_sink *sink) {
+    e->context->memory.limit = e->context->work.limit = e->context->scratch.limit = 0;
+    TRY(j2k_encode_check(e));
+    TRY(e->options.quality == J2K_QUALITY_MAX_ERROR ? encode_max_error(e) : encode_quality(e));
     TRY(j2k_encode_write(e, sink, true));
     if (e->bytes_allowed && sink->size > e->bytes_allowed) {
         char name[80];
@@ -122,7 +164,7 @@ j2k_status j2k_encode(j2k_context *context, const j2k_image *image, const j2k_en
     if (!image || !size || (!out && capacity))
         return j2k_fail(&context->diag, J2K_ERROR_ARGUMENT, "image, size and out must not be NULL");
     *size = 0;
-    encoder e = {.context = context, .image = image};
+    encoder e = {.context = context, .image = image, .decoded_scale = 1};
     j2k_encode_options_init(&e.options);
     if (options) {
         size_t known = options->struct_size < sizeof e.options ? options->struct_size : sizeof e.options;

@@ -26,6 +26,7 @@ typedef struct encoder {
     int tuned;           /* subbands of this resolution (-1: none) */
     float tuned_factor;  /* have steps so many times as large as others */
     double ratio_step;   /* Part 1: the base step that a ratio needs, found in an earlier attempt; 0: none */
+    float decoded_scale; /* 9/7: j2k_kept_decode makes samples so many times as large */
     bool coded;          /* tiles are coded with base_step already */
     plane **kept_planes; /* every tile's coefficients, see encode_tiles.c; NULL: none yet */
     bool kept_irreversible;
@@ -93,8 +94,15 @@ j2k_status j2k_kept_code(encoder *e, int resolution, unsigned every);
 /* Whether code-block `index` is among them: not always the same one of a group, which could be the same
  * column of the image each time. */
 bool j2k_kept_in_sample(size_t index, unsigned every);
+/* What a decoder makes of the coefficients when code-blocks are decoded as far as `layer` says (-1: all
+ * bit-planes). */
+j2k_status j2k_kept_decode(encoder *e, int layer, const j2k_image *decoded);
 /* Squared error in the image when code-blocks are decoded as far as `layer` says (-1: all bit-planes). */
 j2k_status j2k_kept_measure(encoder *e, int layer, double *squared_error);
+
+/* encode_error.c: code all tiles with the 9/7 such that no sample is off by more than layer_quality[0], in
+ * fewer bytes than `lossless`; found: that is possible. */
+j2k_status j2k_encode_bounded(encoder *e, uint64_t lossless, bool *found);
 
 /* encode_targets.c: bytes that the file may have with the layers up to this one. */
 double j2k_encode_layer_bytes(const encoder *e, uint32_t layer);

@@ -180,7 +180,7 @@ typedef struct rebuild_job {
     char *to;
     ptrdiff_t from_pitch, to_pitch; /* bytes */
     uint32_t width, height;
-    float step;
+    float step, scale; /* of the quantiser; of the result */
     bool reversible, nothing;
     uint8_t plane;
 } rebuild_job;
@@ -204,7 +204,8 @@ static void rebuild_task(void *user, size_t index, unsigned worker) {
             else if (job->reversible)
                 list->dsp->quant->cut_int(in, job->plane, job->width, out);
             else
-                list->dsp->quant->requantise_float(in, 1.0f / job->step, job->step * 0.5f, job->width, out);
+                list->dsp->quant->requantise_float(in, 1.0f / job->step, job->step * 0.5f * job->scale,
+                                                   job->width, out);
         }
     }
 }
@@ -258,6 +259,7 @@ static j2k_status rebuild_tile(encoder *e, uint32_t index, int layer, image_wind
                                 .width = rect_width(area),
                                 .height = rect_height(area),
                                 .step = refs[i].band->step,
+                                .scale = e->decoded_scale,
                                 .reversible = refs[i].component->style->coding.reversible};
         cut_block(&refs[i], layer, &jobs[i]);
     }
@@ -404,6 +406,17 @@ static j2k_status compare(j2k_context *context, const j2k_component *original, c
     return J2K_OK;
 }
 
+j2k_status j2k_kept_decode(encoder *e, int layer, const j2k_image *decoded) {
+    image_window window = {decoded, e->areas};
+    for (uint32_t i = 0; i < e->num_tiles; i++) {
+        TRY(load_tile(e, i));
+        arena_mark clean = j2k_arena_mark(&e->context->work);
+        TRY(rebuild_tile(e, i, layer, window));
+        j2k_arena_release(&e->context->work, clean);
+    }
+    return J2K_OK;
+}
+
 j2k_status j2k_kept_measure(encoder *e, int layer, double *squared_error) {
     j2k_context *context = e->context;
     const uint32_t n = e->image->num_components;
@@ -416,13 +429,7 @@ j2k_status j2k_kept_measure(encoder *e, int layer, double *squared_error) {
     TRY(make_views(e->image, interleaved, &context->memory, views));
     j2k_image decoded = *e->image;
     decoded.components = views;
-    image_window window = {&decoded, e->areas};
-    for (uint32_t i = 0; i < e->num_tiles; i++) {
-        TRY(load_tile(e, i));
-        arena_mark clean = j2k_arena_mark(&context->work);
-        TRY(rebuild_tile(e, i, layer, window));
-        j2k_arena_release(&context->work, clean);
-    }
+    TRY(j2k_kept_decode(e, layer, &decoded));
     *squared_error = 0;
     for (uint32_t c = 0; c < (interleaved ? 1 : n); c++)
         TRY(compare(context, &e->image->components[c], &views[c], interleaved ? n : 1, squared_error));

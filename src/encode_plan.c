@@ -92,14 +92,30 @@ static j2k_status check_image(encoder *e) {
     return J2K_OK;
 }
 
+static j2k_status check_max_error(encoder *e) {
+    const j2k_encode_options *o = &e->options;
+    double bound = o->layer_quality[0];
+    if (o->num_layers != 1)
+        REFUSE("num_layers %u: a maximum error goes with one layer", o->num_layers);
+    if (!(bound >= 0 && bound <= UINT32_MAX && bound == floor(bound)))
+        REFUSE("maximum error %g is not an integer of 0 or more", bound);
+    if (bound == 0 && o->irreversible == 1)
+        REFUSE("irreversible 1: a maximum error of 0 needs the reversible wavelet");
+    if (o->max_bytes || o->max_component_bytes)
+        REFUSE("max_bytes and max_component_bytes exclude a maximum error");
+    return J2K_OK;
+}
+
 static j2k_status check_quality(encoder *e) {
     const j2k_encode_options *o = &e->options;
     if (o->num_layers < 1 || o->num_layers > J2K_MAX_LAYERS)
         REFUSE("num_layers %u is not in 1 to %d", o->num_layers, J2K_MAX_LAYERS);
-    if ((unsigned)o->quality > J2K_QUALITY_PSNR)
+    if ((unsigned)o->quality > J2K_QUALITY_MAX_ERROR)
         REFUSE("unknown quality mode %d", (int)o->quality);
     if (o->quality == J2K_QUALITY_LOSSLESS)
         return J2K_OK;
+    if (o->quality == J2K_QUALITY_MAX_ERROR)
+        return check_max_error(e);
     bool ratio = o->quality == J2K_QUALITY_RATIO;
     for (uint32_t i = 0; i < o->num_layers; i++) {
         double q = o->layer_quality[i];
@@ -454,6 +470,7 @@ static j2k_status refine_base_step(encoder *e, unsigned refine) {
 static void plan_ht(encoder *e, bool everything) {
     const j2k_encode_options *o = &e->options;
     bool ht = o->codeblock_style & J2K_STYLE_HT;
+    everything = everything || o->quality == J2K_QUALITY_MAX_ERROR;
     bool cut = o->max_component_bytes || (o->max_bytes && (everything || o->quality != J2K_QUALITY_RATIO));
     e->ht_target =
         ht && !everything && !cut && !(e->irreversible && o->base_step > 0) && o->roi_component < 0;

@@ -69,6 +69,8 @@ static j2k_status transform_and_keep(encoder *e) {
 }
 
 bool j2k_encode_keeps_tiles(const encoder *e) {
+    if (e->options.quality == J2K_QUALITY_MAX_ERROR)
+        return true;
     return e->options.quality != J2K_QUALITY_LOSSLESS && e->num_samples <= MOST_KEPT_SAMPLES;
 }
 

@@ -36,6 +36,9 @@ static const char usage_text[] =
     "  --format j2k|jp2|jph       default: by the name of the output\n"
     "  --ratio R[,R...]           compression ratios, one a layer, decreasing; 1: everything\n"
     "  --psnr D[,D...]            PSNR targets in dB, one a layer, increasing; 0: everything\n"
+    "  --max-error E              no sample is off by more than E\n"
+    "  --visual                   rate control weighs errors as the eye does\n"
+    "  --peak-of-range            PSNR targets refer to the samples' own range\n"
     "  --layers N                 layers of a lossless stream\n"
     "  --reversible, --irreversible     5/3 or 9/7 wavelet (default: 5/3 when lossless, else 9/7)\n"
     "  --mct 0|1|auto             colour transform (default auto)\n"
@@ -238,6 +241,8 @@ STORE_U32(resolutions, encode.num_resolutions)
 STORE_U32(guard_bits, encode.guard_bits)
 STORE_U32(qfactor, encode.qfactor)
 STORE_FLAG(derived, encode.derived_quantisation, true)
+STORE_FLAG(visual, encode.visual_weights, true)
+STORE_FLAG(peak_of_range, encode.peak_of_range, true)
 STORE_FLAG(sop, encode.sop, true)
 STORE_FLAG(eph, encode.eph, true)
 STORE_FLAG(plt, encode.plt, true)
@@ -299,6 +304,11 @@ static bool set_format(request *r, const char *value) {
 static bool set_ratio(request *r, const char *value) {
     r->encode.quality = J2K_QUALITY_RATIO;
     return parse_reals(value, r->encode.layer_quality, J2K_MAX_LAYERS, &r->encode.num_layers);
+}
+
+static bool set_max_error(request *r, const char *value) {
+    r->encode.quality = J2K_QUALITY_MAX_ERROR;
+    return parse_reals(value, r->encode.layer_quality, 1, &r->encode.num_layers);
 }
 
 static bool set_psnr(request *r, const char *value) {
@@ -489,6 +499,9 @@ static const struct option {
     {"--format", ENC, true, set_format},
     {"--ratio", ENC, true, set_ratio},
     {"--psnr", ENC, true, set_psnr},
+    {"--max-error", ENC, true, set_max_error},
+    {"--visual", ENC, false, set_visual},
+    {"--peak-of-range", ENC, false, set_peak_of_range},
     {"--layers", ENC, true, set_layers},
     {"--reversible", ENC, false, set_reversible},
     {"--irreversible", ENC, false, set_irreversible},
