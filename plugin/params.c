@@ -11,6 +11,7 @@
 static const choice booleans[] = {{"false", 0}, {"true", 1}, {"False", 0}, {"True", 1}, {NULL, 0}};
 static const choice divisions[] = {{"false", 0}, {"true", 'R'}, {"False", 0}, {"True", 'R'}, {"1", 'R'},
                                    {"R", 'R'},   {"L", 'L'},    {"C", 'C'},   {NULL, 0}};
+static const choice peaks[] = {{"depth", 0}, {"range", 1}, {NULL, 0}};
 static const choice tristate[] = {{"auto", -1}, {"false", 0}, {"true", 1}, {"None", -1},
                                   {"False", 0}, {"True", 1},  {NULL, 0}};
 static const choice transforms[] = {{"auto", -1}, {"0", 0},    {"1", 1}, {"None", -1},
@@ -152,6 +153,13 @@ static const parameter table[] = {
         "Region of interest, coded before all else: rectangles, counted from the upper left corner; encode() "
         "takes a mask too",
         ""),
+    ROW("psnr_peak", CHOICE, psnr_peak, 0, 0, peaks, "depth", "\"depth\" or \"range\"",
+        "What \"dB\" refers to: the largest value of the depth (2^bits - 1), or the largest less the "
+        "smallest "
+        "value in the block",
+        ""),
+    ROW("visual_weights", CHOICE, visual_weights, 0, 0, booleans, "false", "False or True",
+        "Rate control weighs errors by the eye's contrast sensitivity, at a distance of 2000 samples", ""),
     ROW("comment", TEXT, comment, 0, COMMENT_CAPACITY, NULL, "", "up to 1023 characters of Latin-1",
         "Text of a COM marker segment", "grk -C, opj -C"),
 };
@@ -301,11 +309,18 @@ static void set_options(const params *p, j2k_encode_options *o) {
                 : (p->mode & J2K_STYLE_HT) != 0 ? J2K_FORMAT_JPH
                                                 : J2K_FORMAT_JP2;
     if (p->quality_mode != QUALITY_NONE) {
-        o->quality = p->quality_mode == QUALITY_RATES ? J2K_QUALITY_RATIO : J2K_QUALITY_PSNR;
+        o->quality = p->quality_mode == QUALITY_RATES ? J2K_QUALITY_RATIO
+                     : p->quality_mode == QUALITY_DB  ? J2K_QUALITY_PSNR
+                                                      : J2K_QUALITY_MAX_ERROR;
         o->num_layers = (uint32_t)p->num_quality_layers;
         memcpy(o->layer_quality, p->quality_layers, o->num_layers * sizeof o->layer_quality[0]);
+        if (o->quality == J2K_QUALITY_MAX_ERROR) /* differences are integers */
+            o->layer_quality[0] = floor(fmin(o->layer_quality[0], UINT32_MAX));
     }
-    o->irreversible = p->irreversible == AUTOMATIC ? !keeps_everything(p) : (int)p->irreversible;
+    bool either = o->quality == J2K_QUALITY_MAX_ERROR; /* what is smaller */
+    o->irreversible = p->irreversible != AUTOMATIC ? (int)p->irreversible
+                      : either                     ? -1
+                                                   : !keeps_everything(p);
     o->qfactor = (uint32_t)p->qfactor;
     o->base_step = p->quantization_step;
     o->colour_transform = (int)p->mct;
@@ -336,6 +351,8 @@ static void set_options(const params *p, j2k_encode_options *o) {
     o->max_component_bytes = (uint64_t)p->max_comp_size;
     o->rsiz = (uint16_t)p->rsiz;
     o->plt = p->plt;
+    o->visual_weights = p->visual_weights != 0;
+    o->peak_of_range = p->psnr_peak != 0;
     o->tlm = p->tlm;
     o->frame_rate = (uint32_t)p->framerate;
     o->comment = p->comment[0] ? p->comment : NULL;
@@ -344,9 +361,6 @@ static void set_options(const params *p, j2k_encode_options *o) {
 j2k_status params_to_options(const params *p, const layout *l, j2k_encode_options *o, diagnosis *why) {
     if (l->is_bool && params_lossy(p))
         return fail(why, J2K_ERROR_UNSUPPORTED, "dtype bool can only be coded without loss");
-    if (params_max_error(p) > 0)
-        return fail(why, J2K_ERROR_UNSUPPORTED,
-                    "quality_mode: \"max_error\" is only possible for floats so far");
     params resolved = *p;
     params_take_profile(&resolved, l);
     set_options(&resolved, o);

@@ -39,7 +39,7 @@ typedef struct params {
     int64_t tile_parts /* 0, 'R', 'L', 'C' */, mct, max_cs_size, max_comp_size, rsiz, framerate, apply_icc,
         rate_control;
     int64_t num_threads, device_id, duration, repeats, verbose;
-    int64_t plt, tlm, sop, eph;
+    int64_t plt, tlm, sop, eph, visual_weights, psnr_peak;
     int64_t significant_bits, nan_policy;
     char axes[MAX_AXES + 1];
     pair_list precincts; /* from the highest resolution down; of none there is one precinct a resolution */

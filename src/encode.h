@@ -18,6 +18,7 @@ typedef struct encoder {
     uint64_t raw_bytes; /* of the caller's samples: what ratios refer to */
     uint64_t num_samples;
     uint64_t bytes_allowed; /* by the profile; 0: any number */
+    double range;           /* of the samples, when PSNRs refer to it; else 0 */
     bool irreversible;
     double base_step; /* quantiser step for a subband of gain 1 */
     ht_choice ht;
@@ -107,9 +108,12 @@ j2k_status j2k_encode_bounded(encoder *e, uint64_t lossless, bool *found);
 /* encode_targets.c: bytes that the file may have with the layers up to this one. */
 double j2k_encode_layer_bytes(const encoder *e, uint32_t layer);
 
-/* encode_targets.c: squared error over all samples that a PSNR allows; the peak is 2^depth - 1 of each
- * component. As an error in the wavelet domain it is what is left when the rounding to integers has taken its
- * share. */
+/* encode_targets.c: the largest sample of all components less the smallest. */
+j2k_status j2k_encode_find_range(encoder *e);
+
+/* encode_targets.c: squared error over all samples that a PSNR allows; the peak is the range of the samples
+ * if that is wanted, else 2^depth - 1 of each component. As an error in the wavelet domain it is what is left
+ * when the rounding to integers has taken its share. */
 double j2k_encode_allowed_error(const encoder *e, double psnr);
 double j2k_encode_wavelet_error(const encoder *e, double allowed);
 

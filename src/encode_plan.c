@@ -260,6 +260,8 @@ static j2k_status limit_bytes(encoder *e) {
 j2k_status j2k_encode_check(encoder *e) {
     TRY(check_image(e));
     TRY(check_quality(e));
+    if (e->options.peak_of_range && e->options.quality == J2K_QUALITY_PSNR)
+        TRY(j2k_encode_find_range(e));
     TRY(check_structure(e));
     TRY(j2k_profile_check(&e->options, e->image, &e->context->diag));
     return limit_bytes(e);

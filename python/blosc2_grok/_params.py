@@ -61,6 +61,8 @@ class Params(TypedDict, total=False):
     significant_bits: int
     nan: str
     roi_rects: Sequence[int] | Sequence[Sequence[int]]
+    psnr_peak: str
+    visual_weights: bool
     comment: str
 
 

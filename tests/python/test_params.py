@@ -49,6 +49,8 @@ DEFAULTS = {
     "significant_bits": 0,
     "nan": "refuse",
     "roi_rects": (),
+    "psnr_peak": "depth",
+    "visual_weights": False,
     "comment": "",
 }
 
@@ -111,6 +113,8 @@ ALLOWED = [
     ("write_tlm", True, True),
     ("write_sop", True, True),
     ("write_eph", np.True_, True),
+    ("psnr_peak", "range", "range"),
+    ("visual_weights", True, True),
     ("comment", "a;b=c, 100%: \u00e9\u20ac ", "a;b=c, 100%: \u00e9\u20ac "),
     ("comment", "x" * 1023, "x" * 1023),
     ("comment", None, ""),
