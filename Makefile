@@ -30,7 +30,7 @@ H_FILES := $(HEADERS) $(wildcard fuzz/*.h)
 PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blosc2_grok/*.py python/blosc2_grok/*/*.py plugin/*) $(ENGINE_SOURCES) $(HEADERS)
 
 .PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-build sanitize-unit sanitize-address sanitize-thread \
-        sanitize-python fuzz fuzz-programs coverage bench lint format install clean distclean help
+        sanitize-python fuzz fuzz-programs coverage bench lint format install clean distclean help bench-rd targets
 .DELETE_ON_ERROR:
 
 help:
@@ -41,6 +41,8 @@ help:
 	@echo "make coverage     lines of the decode path that tests and test data reach (clang)"
 	@echo "make conformance  ITU-T T.803 and other test files, one row a file (needs the data: see tests/conformance)"
 	@echo "make bench        short comparison with OpenJPEG"
+	@echo "make bench-rd     rate-distortion curves beside OpenJPEG's and Grok's"
+	@echo "make targets      ratios, PSNRs and maximum errors: wanted, and what came of them"
 	@echo "make tool         the command-line program, $(BUILD)/j2k"
 	@echo "make lint, make format, make clean, make distclean"
 
@@ -123,6 +125,12 @@ pytest: $(VENV)/.installed tool
 conformance: $(VENV)/.requirements tool
 	$(VPY) tests/conformance/run.py --part 1
 	$(VPY) tests/conformance/run.py --part 15 --set conformance --set valid
+
+bench-rd: $(VENV)/.installed
+	$(VPY) bench/rd.py --json $(BUILD)/rd.json --plot $(BUILD)/rd.png
+
+targets: $(VENV)/.installed tool
+	$(VPY) bench/targets.py
 
 bench: $(VENV)/.installed
 	$(VPY) bench/bench_quick.py

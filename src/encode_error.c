@@ -19,8 +19,7 @@
 
 enum {
     MOST_STEPS = 40,
-    FRACTION = 16, /* differences and corrections are in units of 1/16 */
-    MARGIN = 1,
+    FRACTION = 16,     /* differences and corrections are in units of 1/16 */
     PUSH = 3,          /* the least correction: less would not move a coefficient */
     MOST_ROUNDS = 120, /* of corrections at one step */
 };
@@ -36,6 +35,7 @@ static const double FACTOR = 1.08;
 typedef struct bounded {
     encoder *e;
     int32_t bound;
+    int32_t margin;       /* in 1/16: for decoders that round the other way */
     void **originals;     /* coefficients of every subband, as the wavelet made them */
     j2k_component *views; /* of the decoded image, and then of corrections: 32-bit samples */
     j2k_image decoded;
@@ -133,10 +133,10 @@ static void set_view_types(const bounded *b, view_kind kind) {
 }
 
 /* How far a sample is outside, in units of 1/16: other decoders may round the other way what is nearer to the
- * bound than MARGIN. */
+ * bound than the margin. */
 static int32_t outside(const bounded *b, int32_t difference) {
     int64_t size = difference < 0 ? -(int64_t)difference : difference;
-    int64_t most = (int64_t)FRACTION * b->bound + FRACTION / 2 - MARGIN;
+    int64_t most = (int64_t)FRACTION * b->bound + FRACTION / 2 - b->margin;
     return size > most ? (int32_t)(size - most) : 0;
 }
 
@@ -278,7 +278,9 @@ static j2k_status begin(bounded *b) {
 }
 
 j2k_status j2k_encode_bounded(encoder *e, uint64_t lossless, bool *found) {
-    bounded b = {.e = e, .bound = (int32_t)fmin(e->options.layer_quality[0], 1 << 26)};
+    bounded b = {.e = e, .bound = (int32_t)fmin(e->options.layer_quality[0], 1 << 26), .margin = 1};
+    for (uint32_t c = 0; c < e->image->num_components; c++) /* some have constants of four digits only */
+        b.margin = e->image->components[c].depth > 10 ? 4 : b.margin;
     TRY(begin(&b));
     /* The error's deviation is about a third of the step: begin where three deviations are inside. */
     double best_step = 0, step = 0.85 * b.bound * j2k_encode_unit_step(e) + 0.3;

@@ -123,22 +123,27 @@ typedef struct psnr_trial {
 } psnr_trial;
 
 typedef struct psnr_search {
-    double allowed;  /* squared error allowed */
-    double estimate; /* next to try */
-    double near;     /* enough */
-    psnr_trial good; /* the largest estimate known to meet the target */
-    psnr_trial bad;  /* the smallest known to miss it */
+    double allowed;   /* squared error allowed */
+    double estimate;  /* next to try */
+    double near;      /* enough */
+    psnr_trial good;  /* the largest estimate known to meet the target */
+    psnr_trial bad;   /* the smallest known to miss it */
+    psnr_trial best;  /* that meets the target and comes nearest to it */
+    unsigned between; /* trials between a good and a bad one */
+    unsigned missed;  /* how often, before the target was met once */
     bool done;
 } psnr_search;
 
 /* Within 0.002 dB of the target is near enough: that is less than a thousandth of the bytes. With HT each
  * trial costs as much as coding. */
 static const double NEAR_ENOUGH = 0.9996, NEAR_ENOUGH_HT = 0.94;
-enum { MAX_TRIALS = 10 };
+enum { MAX_TRIALS = 14 };
 
 static void search_update(psnr_search *s, double measured) {
     psnr_trial now = {s->estimate, fmax(measured, s->allowed * 1e-6)};
     bool good = measured <= s->allowed;
+    if (good && now.measured > s->best.measured)
+        s->best = now;
     if (good && s->estimate > s->good.estimate)
         s->good = now;
     if (!good && (s->bad.estimate == 0 || s->estimate < s->bad.estimate))
@@ -150,10 +155,13 @@ static void search_update(psnr_search *s, double measured) {
     double aim = s->allowed * (1 + s->near) / 2;
     if (s->good.estimate > 0 && s->bad.estimate > 0) { /* between the two on a double logarithmic scale */
         double share = log(aim / s->good.measured) / log(s->bad.measured / s->good.measured);
-        share = fmin(fmax(share, 0.05), 0.95);
+        share = ++s->between > 4 ? 0.5 : fmin(fmax(share, 0.05), 0.95); /* the data may have steps */
         s->estimate = s->good.estimate * pow(s->bad.estimate / s->good.estimate, share);
     } else {
-        s->estimate *= fmin(fmax(aim / now.measured, 0.1), 4);
+        /* Where estimates are far off, the measured error may not follow for a while. */
+        s->missed += !good;
+        double most = good ? 4 : pow(0.94, s->missed - 1.0);
+        s->estimate *= fmin(fmax(aim / now.measured, 0.1), most);
     }
 }
 
@@ -164,6 +172,57 @@ static void fill_by_error(encoder *e, uint32_t first, uint32_t end, const psnr_s
         else
             j2k_rate_for_error(&e->rate, layer, searches[layer].estimate);
     }
+}
+
+/* Change the last layer pass by pass on the way from `from` to `to` passes of each code-block; the first
+ * `moves` of them. Returns how many there are. */
+static uint64_t walk(encoder *e, const uint16_t *from, const uint16_t *to, uint64_t moves) {
+    uint32_t last = e->options.num_layers - 1;
+    uint64_t all = 0;
+    for (size_t i = 0; i < e->num_refs; i++) {
+        bool down = from[i] > to[i];
+        uint64_t way = down ? from[i] - to[i] : to[i] - from[i], left = moves > all ? moves - all : 0;
+        uint64_t by = way < left ? way : left;
+        e->refs[i].block->u.enc.layer_passes[last] = (uint16_t)(down ? from[i] - by : from[i] + by);
+        all += way;
+    }
+    return all;
+}
+
+static void copy_passes(const encoder *e, uint16_t *passes) {
+    for (size_t i = 0; i < e->num_refs; i++)
+        passes[i] = e->refs[i].block->u.enc.layer_passes[e->options.num_layers - 1];
+}
+
+/* Where one threshold misses the target and the next one is far inside (few code-blocks, or bit-planes of the
+ * 5/3 that make a difference all at once), go from one to the other pass by pass. */
+static j2k_status between_thresholds(encoder *e, psnr_search *searches) {
+    enum { MOST_MEASURES = 9 };
+    uint32_t last = e->options.num_layers - 1;
+    psnr_search *s = &searches[last];
+    if (e->ht_target || s->best.estimate == 0 || s->bad.estimate == 0 || s->best.measured > 0.97 * s->allowed)
+        return J2K_OK;
+    uint16_t *inside = ARENA_ALLOC(&e->context->memory, uint16_t, e->num_refs);
+    uint16_t *outside = ARENA_ALLOC(&e->context->memory, uint16_t, e->num_refs);
+    RETURN_IF(!inside || !outside, J2K_ERROR_MEMORY);
+    copy_passes(e, inside);
+    j2k_rate_for_error(&e->rate, last, s->bad.estimate);
+    copy_passes(e, outside);
+    uint64_t good = 0, bad = walk(e, inside, outside, 0);
+    for (int i = 0; i < MOST_MEASURES && bad - good > 1; i++) {
+        uint64_t middle = good + (bad - good) / 2;
+        byte_span data;
+        double measured;
+        walk(e, inside, outside, middle);
+        TRY(write_trial(e, &data));
+        TRY(measure_error(e, data, 0, &measured));
+        if (measured <= s->allowed)
+            good = middle;
+        else
+            bad = middle;
+    }
+    walk(e, inside, outside, good);
+    return J2K_OK;
 }
 
 static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool *finer) {
@@ -205,12 +264,13 @@ static j2k_status layers_by_psnr(encoder *e, uint32_t first, uint32_t end, bool 
         psnr_search *s = &searches[layer];
         if (s->done)
             continue;
-        s->estimate = s->good.estimate;
+        s->estimate = s->best.estimate;
         *finer = *finer ||
                  (s->good.estimate == 0 && (e->irreversible || e->ht_target) && e->options.base_step == 0);
     }
     fill_by_error(e, first, end, searches);
-    return J2K_OK;
+    bool last = end == num_layers && !searches[num_layers - 1].done;
+    return last ? between_thresholds(e, searches) : J2K_OK;
 }
 
 /* Cut the layers that take more than `limit` bytes. */

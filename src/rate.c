@@ -210,14 +210,6 @@ static rate_step make_step(const rate_control *rc, size_t index, unsigned from, 
     return step;
 }
 
-/* The hull point before pass count n, or 0. */
-static unsigned hull_before(const codeblock *cb, unsigned n) {
-    do
-        n--;
-    while (n > 0 && !(cb->u.enc.slopes[n - 1] > 0));
-    return n;
-}
-
 static int by_rising_slope(const void *a, const void *b) {
     const rate_step *x = a, *y = b;
     if (x->slope != y->slope)
@@ -324,25 +316,44 @@ static j2k_status fill_up(rate_control *rc, uint32_t layer, uint64_t bytes, uint
     return J2K_OK;
 }
 
-/* Leave out the worst steps whose error fits into what is left of it. */
-static void drop_steps(rate_control *rc, uint32_t layer, double error) {
-    size_t n = 0;
-    for (size_t i = 0; i < rc->count; i++) {
-        codeblock *cb = rc->refs[i].block;
-        unsigned to = cb->u.enc.layer_passes[layer], below = passes_below(cb, layer);
-        if (to <= below)
+/* The best step back of a code-block that adds at most `error`: to any number of passes from `below` on, on
+ * the hull or not. Its slope is bytes for error. */
+static bool best_step_back(const rate_control *rc, size_t index, uint32_t layer, double error,
+                           rate_step *best) {
+    const codeblock *cb = rc->refs[index].block;
+    unsigned to = cb->u.enc.layer_passes[layer], below = passes_below(cb, layer);
+    best->slope = 0;
+    for (unsigned from = to; from-- > below;) {
+        if (rc->ht && from && !(cb->u.enc.slopes[from - 1] > 0))
             continue;
-        unsigned from = hull_before(cb, to);
-        if (from < below)
-            continue;
-        rc->steps[n++] = make_step(rc, i, from, to, from);
+        rate_step step = make_step(rc, index, from, to, from);
+        if (step.error > error)
+            break;
+        step.slope = step.error > 0 ? (float)fmin(step.bytes / step.error, 1e37) : 1e37F;
+        if (step.bytes > 0 && step.slope > best->slope)
+            *best = step;
     }
-    qsort(rc->steps, n, sizeof *rc->steps, by_rising_slope);
-    for (size_t i = 0; i < n; i++)
-        if (rc->steps[i].error <= error) {
-            error -= rc->steps[i].error;
-            take_passes(rc, rc->refs[rc->steps[i].index].block, layer, rc->steps[i].passes);
-        }
+    return best->slope > 0;
+}
+
+/* Leave out the passes with most bytes for the error that is left to be had. */
+static void drop_steps(rate_control *rc, uint32_t layer, double error) {
+    enum { MOST_ROUNDS = 6 };
+    bool any = true;
+    for (int round = 0; any && round < MOST_ROUNDS; round++) {
+        size_t n = 0;
+        any = false;
+        for (size_t i = 0; i < rc->count; i++)
+            if (best_step_back(rc, i, layer, error, &rc->steps[n]))
+                n++;
+        qsort(rc->steps, n, sizeof *rc->steps, by_falling_slope);
+        for (size_t i = 0; i < n; i++)
+            if (rc->steps[i].error <= error) {
+                error -= rc->steps[i].error;
+                take_passes(rc, rc->refs[rc->steps[i].index].block, layer, rc->steps[i].passes);
+                any = true;
+            }
+    }
 }
 
 /* ---- targets ---- */
