@@ -248,10 +248,10 @@ typedef struct j2k_encode_options {
     bool visual_weights; /* rate control counts errors as far as the eye sees them (T.800 J.12), at a distance
                             of 2000 samples; PSNR and maximum error targets stay what they are. Default false
                           */
-    bool peak_of_range;  /* PSNR targets refer to the largest less the smallest sample of all components (up to
-                            31 bits) instead of 2^depth - 1; default false */
-    uint32_t qfactor;    /* 1 to 100, or 0 (default): none. With the 9/7 and J2K_QUALITY_LOSSLESS: quantiser
-                            steps by    the Qfactor of HTJ2K encoders, coded in one pass; see src/qfactor.h */
+    bool peak_of_range; /* PSNR targets refer to the largest less the smallest sample of all components (up to
+                           31 bits) instead of 2^depth - 1; default false */
+    uint32_t qfactor;   /* 1 to 100, or 0 (default): none. With the 9/7 and J2K_QUALITY_LOSSLESS: quantiser
+                           steps by    the Qfactor of HTJ2K encoders, coded in one pass; see src/qfactor.h */
 } j2k_encode_options;
 
 /* Set all fields to their defaults. */
