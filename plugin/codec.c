@@ -113,15 +113,15 @@ static j2k_status decode_with(j2k_context *context, const void *data, size_t siz
  * not finite. So decode, measure, and ask for more where it was not enough. samples: memory for the samples.
  */
 static j2k_status check_error(j2k_context *context, const layout *l, float_plan *plan, const note *n,
-                              const void *data, const void *stream, size_t size, void *samples, bool *enough,
-                              diagnosis *why) {
+                              const void *data, const void *stream, size_t size, void *samples, double margin,
+                              bool *enough, diagnosis *why) {
     j2k_status status = decode_with(context, stream, size, samples, (size_t)layout_size(l), why);
     if (status != J2K_OK)
         return status;
     double error = floats_error(l, data, samples, note_swapped(n));
     *enough = error <= plan->allowed;
     for (int64_t i = 0; !*enough && i < plan->coding.num_quality_layers; i++)
-        plan->coding.quality_layers[i] += 20 * log10(error / plan->allowed) + 0.005;
+        plan->coding.quality_layers[i] += 20 * log10(error / plan->allowed) + margin;
     return J2K_OK;
 }
 
@@ -150,7 +150,8 @@ static j2k_status encode_mapped(j2k_context *context, const layout *array, float
             status = append(box, box_size, out, capacity, size, why);
         if (enough || status != J2K_OK)
             break;
-        status = check_error(context, array, plan, n, data, out, *size, integers, &enough, why);
+        status = check_error(context, array, plan, n, data, out, *size, integers, ldexp(0.005, 2 * attempt),
+                             &enough, why);
         if (enough || status != J2K_OK)
             break;
         floats_to_integers(array, &plan->map, data, integers, mask);
