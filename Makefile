@@ -32,6 +32,8 @@ PACKAGE_FILES := $(wildcard pyproject.toml CMakeLists.txt python/*.py python/blo
 .PHONY: all tool unit unit-programs test pytest demo conformance sanitize sanitize-short sanitize-build sanitize-unit sanitize-address sanitize-thread \
         sanitize-python fuzz fuzz-programs coverage bench lint format install clean distclean help bench-rd targets
 .DELETE_ON_ERROR:
+# Objects stay for the next build, and the tests' summary is the last thing printed.
+.SECONDARY:
 
 help:
 	@echo "make demo         compress the photograph in examples/ three ways; table and pictures in demo-output/"
